@@ -1,0 +1,86 @@
+# Sourced by ./run and ./test: installs what is missing and builds. Everything private lies in .venv and build.
+ICHIGO_ROOT=$PWD
+ICHIGO_PACKAGES="g++ cmake ninja-build ccache pkg-config python3-venv libsndfile1-dev libsoxr-dev libespeak-ng-dev
+  flite1-dev libpcre2-dev nlohmann-json3-dev libyaml-cpp-dev libcli11-dev libgtest-dev libcurl4-openssl-dev libzip-dev
+  libssl-dev gnuplot-nox"
+ICHIGO_TORCH=2.13.0  # installed where no PyTorch >= 2.8 is
+
+say() { echo "ichigo: $*" >&2; }
+
+install_packages() {
+  local missing
+  missing=$(for package in $ICHIGO_PACKAGES; do
+    dpkg-query -W -f='${Status}' "$package" 2>/dev/null | grep -q 'install ok installed' || echo "$package"
+  done)
+  [ -n "$missing" ] || return 0
+  # A tool that was installed by other means is as good.
+  missing=$(for package in $missing; do
+    case $package in
+      g++|cmake|ccache|pkg-config) command -v "$package" >/dev/null || echo "$package" ;;
+      ninja-build) command -v ninja >/dev/null || echo "$package" ;;
+      python3-venv) python3 -c 'import ensurepip, venv' 2>/dev/null || echo "$package" ;;
+      *) echo "$package" ;;
+    esac
+  done)
+  [ -n "$missing" ] || return 0
+  local as_root=""
+  if [ "$(id -u)" -ne 0 ]; then
+    command -v sudo >/dev/null || { say "missing Debian packages:" $missing "; install them as root"; exit 1; }
+    as_root=sudo
+  fi
+  say "installing Debian packages:" $missing
+  $as_root apt-get update -qq
+  $as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $missing >/dev/null
+}
+
+# Prints the CMake folder of a PyTorch >= 2.8 of this Python, or fails.
+torch_cmake_folder() {
+  "$1" - 2>/dev/null <<'PYTHON'
+import sys
+import torch
+version = tuple(int(part) for part in torch.__version__.split("+")[0].split(".")[:2])
+if version < (2, 8):
+    sys.exit(1)
+print(torch.utils.cmake_prefix_path)
+PYTHON
+}
+
+find_torch() {
+  local kept=build/torch-folder
+  if [ -f $kept ] && [ -d "$(cat $kept)" ]; then
+    cat $kept
+    return
+  fi
+  local python folder=""
+  for python in "${ICHIGO_PYTHON:-python3}" .venv/bin/python; do
+    folder=$(torch_cmake_folder "$python") && break
+  done
+  if [ -z "$folder" ]; then
+    say "installing PyTorch $ICHIGO_TORCH into .venv for its libtorch"
+    python3 -m venv .venv
+    .venv/bin/pip install -q --disable-pip-version-check "torch==$ICHIGO_TORCH" >&2
+    folder=$(torch_cmake_folder .venv/bin/python) || { say "the installed PyTorch cannot be imported: remove .venv and try again"; exit 1; }
+  fi
+  mkdir -p build
+  echo "$folder" >$kept
+  echo "$folder"
+}
+
+setup_and_build() {
+  local target=$1 folder
+  if [ ! -f build/packages-installed ] || [ cmake/setup.sh -nt build/packages-installed ]; then
+    install_packages
+    mkdir -p build
+    touch build/packages-installed
+  fi
+  folder=$(find_torch)
+  if [ ! -f build/release/build.ninja ]; then
+    cmake --preset release -DCMAKE_PREFIX_PATH="$folder" >build/configure.log 2>&1 ||
+      { tail -n 20 build/configure.log >&2; say "configuring failed: see build/configure.log"; exit 1; }
+  fi
+  if ! ninja -C build/release -n "$target" | grep -q 'no work to do'; then
+    say "building (a first build takes some minutes; log in build/build.log)"
+    ninja -C build/release "$target" >build/build.log 2>&1 ||
+      { grep -E 'error|FAILED' build/build.log | head -n 20 >&2; say "the build failed: see build/build.log"; exit 1; }
+  fi
+}

@@ -1,0 +1,17 @@
+// The only place that knows cpu from cuda.
+#pragma once
+#include <c10/core/Device.h>
+#include <c10/core/ScalarType.h>
+
+#include <string>
+
+namespace ichigo {
+
+// "cpu", "cuda", "cuda:1" or "auto" (cuda where there is one). Throws Error on another name or a missing GPU.
+c10::Device parse_device(const std::string& name);
+// The type that weights and activations are computed in: bfloat16 where the device multiplies it fast, else float32.
+c10::ScalarType fast_dtype(const c10::Device& device);
+// Limits libtorch to this many threads (0: one for each physical core). Throws Error on a negative count.
+void set_threads(int threads);
+
+}  // namespace ichigo

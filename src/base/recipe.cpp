@@ -1,0 +1,197 @@
+#include "base/recipe.h"
+
+#include <yaml-cpp/yaml.h>
+
+#include <algorithm>
+#include <cmath>
+#include <numeric>
+
+#include "base/atomic_file.h"
+#include "base/error.h"
+
+namespace ichigo {
+namespace {
+
+// "recipes/x.yaml: mixture[1]" and line 7 -> "recipes/x.yaml:7: mixture[1]"
+std::string with_line(const std::string& where, const YAML::Node& node) {
+  const int line = node.Mark().line;
+  if (line < 0) return where;
+  const size_t end = std::min(where.rfind(": "), where.size());
+  return where.substr(0, end) + ":" + std::to_string(line + 1) + where.substr(end);
+}
+
+// Levenshtein's distance.
+size_t edit_distance(const std::string& a, const std::string& b) {
+  std::vector<size_t> row(b.size() + 1);
+  std::iota(row.begin(), row.end(), size_t{0});
+  for (size_t i = 1; i <= a.size(); ++i) {
+    size_t diagonal = row[0];
+    row[0] = i;
+    for (size_t j = 1; j <= b.size(); ++j) {
+      const size_t substituted = diagonal + (a[i - 1] == b[j - 1] ? 0 : 1);
+      diagonal = row[j];
+      row[j] = std::min({row[j] + 1, row[j - 1] + 1, substituted});
+    }
+  }
+  return row.back();
+}
+
+std::string suggestion(const std::string& key, const std::vector<std::string>& known) {
+  if (known.empty()) return "";
+  const auto nearest = std::ranges::min_element(known, {}, [&](const auto& name) { return edit_distance(key, name); });
+  if (edit_distance(key, *nearest) <= std::max<size_t>(2, key.size() / 2))
+    return concat("; did you mean \"", *nearest, "\"?");
+  std::string list;
+  for (const auto& name : known) list += (list.empty() ? "" : ", ") + name;
+  return "; known are: " + list;
+}
+
+std::string describe(const YAML::Node& node) {
+  switch (node.Type()) {
+    case YAML::NodeType::Scalar:
+      return concat("\"", node.Scalar(), "\"");
+    case YAML::NodeType::Sequence:
+      return "a list";
+    case YAML::NodeType::Map:
+      return "a mapping";
+    default:
+      return "nothing";
+  }
+}
+
+[[noreturn]] void wrong_value(const std::string& where, const std::string& key, const YAML::Node& value,
+                              const char* expected) {
+  fail(with_line(where, value), ": \"", key, "\" must be ", expected, ", not ", describe(value));
+}
+
+template <typename T>
+T scalar(const YAML::Node& value, const std::string& where, const std::string& key, const char* expected) {
+  T result;
+  if (!value.IsScalar() || !YAML::convert<T>::decode(value, result)) wrong_value(where, key, value, expected);
+  return result;
+}
+
+// The value under a key, undefined when missing; never adds to the mapping as YAML's own operator does.
+YAML::Node find(const YAML::Node& node, const std::string& key) {
+  for (const auto& entry : node) {
+    if (entry.first.IsScalar() && entry.first.Scalar() == key) return entry.second;
+  }
+  return YAML::Node(YAML::NodeType::Undefined);
+}
+
+void note(std::vector<std::string>& known, const std::string& key) {
+  if (std::ranges::find(known, key) == known.end()) known.push_back(key);
+}
+
+void check_mapping(const YAML::Node& node, const std::string& where) {
+  require(node.IsMap(), with_line(where, node), ": expected a mapping (key: value), not ", describe(node));
+  std::vector<std::string> seen;
+  for (const auto& entry : node) {
+    require(entry.first.IsScalar(), with_line(where, entry.first), ": a key must be a word, not ",
+            describe(entry.first));
+    const std::string& key = entry.first.Scalar();
+    require(std::ranges::find(seen, key) == seen.end(), with_line(where, entry.first), ": \"", key,
+            "\" stands here twice");
+    seen.push_back(key);
+  }
+}
+
+}  // namespace
+
+RecipeNode::RecipeNode(std::shared_ptr<YAML::Node> node, std::string where)
+    : node_(std::move(node)), where_(std::move(where)) {
+  check_mapping(*node_, where_);
+}
+
+bool RecipeNode::has(const std::string& key) const {
+  return find(*node_, key).IsDefined();
+}
+
+std::string RecipeNode::text(const std::string& key) {
+  note(known_, key);
+  const YAML::Node value = find(*node_, key);
+  require(value.IsDefined(), with_line(where_, *node_), ": the key \"", key, "\" is missing");
+  return scalar<std::string>(value, where_, key, "a text");
+}
+
+std::string RecipeNode::text(const std::string& key, const std::string& fallback) {
+  note(known_, key);
+  return has(key) ? text(key) : fallback;
+}
+
+double RecipeNode::number(const std::string& key, double fallback) {
+  note(known_, key);
+  const YAML::Node value = find(*node_, key);
+  if (!value.IsDefined()) return fallback;
+  const auto result = scalar<double>(value, where_, key, "a number");
+  if (!std::isfinite(result)) wrong_value(where_, key, value, "a finite number");
+  return result;
+}
+
+int64_t RecipeNode::integer(const std::string& key, int64_t fallback) {
+  note(known_, key);
+  const YAML::Node value = find(*node_, key);
+  return value.IsDefined() ? scalar<int64_t>(value, where_, key, "a whole number") : fallback;
+}
+
+bool RecipeNode::flag(const std::string& key, bool fallback) {
+  note(known_, key);
+  const YAML::Node value = find(*node_, key);
+  return value.IsDefined() ? scalar<bool>(value, where_, key, "true or false") : fallback;
+}
+
+std::vector<std::string> RecipeNode::texts(const std::string& key) {
+  note(known_, key);
+  const YAML::Node value = find(*node_, key);
+  std::vector<std::string> result;
+  if (!value.IsDefined()) return result;
+  if (!value.IsSequence()) wrong_value(where_, key, value, "a list of texts");
+  for (const auto& item : value) result.push_back(scalar<std::string>(item, where_, key, "a list of texts"));
+  return result;
+}
+
+std::filesystem::path RecipeNode::path(const std::string& key) {
+  return text(key);
+}
+std::filesystem::path RecipeNode::path(const std::string& key, const std::string& fallback) {
+  return text(key, fallback);
+}
+
+RecipeNode RecipeNode::child(const std::string& key) {
+  note(known_, key);
+  const YAML::Node value = find(*node_, key);
+  const std::string place = where_.find(": ") == std::string::npos ? where_ + ": " + key : where_ + "." + key;
+  return {std::make_shared<YAML::Node>(value.IsDefined() ? value : YAML::Node(YAML::NodeType::Map)), place};
+}
+
+std::vector<RecipeNode> RecipeNode::children(const std::string& key) {
+  note(known_, key);
+  const YAML::Node value = find(*node_, key);
+  std::vector<RecipeNode> result;
+  if (!value.IsDefined()) return result;
+  if (!value.IsSequence()) wrong_value(where_, key, value, "a list of mappings");
+  const std::string place = where_.find(": ") == std::string::npos ? where_ + ": " + key : where_ + "." + key;
+  for (const auto& item : value) {
+    result.emplace_back(std::make_shared<YAML::Node>(item), concat(place, "[", result.size(), "]"));
+  }
+  return result;
+}
+
+void RecipeNode::finish() const {
+  for (const auto& entry : *node_) {
+    const std::string& key = entry.first.Scalar();
+    require(std::ranges::find(known_, key) != known_.end(), with_line(where_, entry.first), ": unknown key \"", key,
+            "\"", suggestion(key, known_));
+  }
+}
+
+RecipeNode read_recipe(const std::filesystem::path& path) {
+  const std::string text = read_file(path);
+  try {
+    return {std::make_shared<YAML::Node>(YAML::Load(text)), path.string()};
+  } catch (const YAML::Exception& error) {
+    fail(path.string(), ":", error.mark.line + 1, ": not YAML: ", error.msg);
+  }
+}
+
+}  // namespace ichigo

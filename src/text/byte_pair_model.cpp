@@ -1,0 +1,286 @@
+// Short words merge by scanning for the lowest rank, long ones through a heap; short results are remembered per thread.
+#include "text/byte_pair_model.h"
+
+#include <atomic>
+#include <bit>
+#include <cstring>
+#include <limits>
+#include <queue>
+
+#include "base/error.h"
+#include "text/unicode.h"
+#include "text/utf8.h"
+
+namespace ichigo {
+namespace {
+
+constexpr size_t kShortWord = 48;  // symbols; beyond, scanning costs more than the heap
+
+struct Alphabet {
+  std::array<char32_t, 256> letters{};
+  std::array<int, 512> bytes{};
+};
+
+const Alphabet& alphabet() {
+  static const Alphabet result = [] {
+    Alphabet a;
+    a.bytes.fill(-1);
+    char32_t next = 256;
+    for (unsigned byte = 0; byte < 256; ++byte) {
+      const bool printable =
+          (byte >= '!' && byte <= '~') || (byte >= 0xA1 && byte <= 0xAC) || (byte >= 0xAE && byte <= 0xFF);
+      a.letters[byte] = printable ? static_cast<char32_t>(byte) : next++;
+      a.bytes[a.letters[byte]] = static_cast<int>(byte);
+    }
+    return a;
+  }();
+  return result;
+}
+
+// One remembered word. Direct mapped; a collision simply overwrites.
+struct CachedWord {
+  static constexpr size_t kBytes = 26, kIds = 8;
+  uint32_t owner = 0;
+  uint8_t length = 0, count = 0;
+  std::array<char, kBytes> bytes{};
+  std::array<int32_t, kIds> ids{};
+};
+constexpr size_t kCachedWords = 1 << 15;  // 2 MiB per thread
+
+CachedWord& cache_slot(std::string_view word, uint32_t owner) {
+  thread_local std::vector<CachedWord> cache(kCachedWords);
+  uint64_t hash = owner * 0x9E3779B97F4A7C15U;
+  while (!word.empty()) {
+    uint64_t part = 0;
+    const size_t size = std::min<size_t>(8, word.size());
+    std::memcpy(&part, word.data(), size);
+    hash = (std::rotl(hash, 5) ^ part ^ size) * 0xD6E8FEB86659FD93U;
+    word.remove_prefix(size);
+  }
+  return cache[(hash >> 40) % kCachedWords];
+}
+
+}  // namespace
+
+std::string bytes_to_letters(std::string_view bytes) {
+  std::string out;
+  for (const char byte : bytes) append_utf8(out, alphabet().letters[static_cast<unsigned char>(byte)]);
+  return out;
+}
+
+std::optional<std::string> letters_to_bytes(std::string_view letters) {
+  std::string out;
+  for (const char32_t letter : decode_utf8(letters)) {
+    if (letter >= alphabet().bytes.size() || alphabet().bytes[letter] < 0) return std::nullopt;
+    out.push_back(static_cast<char>(alphabet().bytes[letter]));
+  }
+  return out;
+}
+
+MergeTable::MergeTable(size_t merges) : entries_(std::bit_ceil(2 * merges + 2)) {
+  shift_ = 64 - std::countr_zero(entries_.size());
+}
+
+void MergeTable::insert(int32_t left, int32_t right, int32_t rank, int32_t merged) {
+  const uint64_t pair = static_cast<uint64_t>(left) << 32 | static_cast<uint32_t>(right);
+  size_t i = slot(pair);
+  while (entries_[i].pair != kEmpty && entries_[i].pair != pair) i = (i + 1) & (entries_.size() - 1);
+  entries_[i] = {pair, rank, merged};
+}
+
+const MergeTable::Entry* MergeTable::find(int32_t left, int32_t right) const {
+  const uint64_t pair = static_cast<uint64_t>(left) << 32 | static_cast<uint32_t>(right);
+  for (size_t i = slot(pair);; i = (i + 1) & (entries_.size() - 1)) {
+    if (entries_[i].pair == pair) return &entries_[i];
+    if (entries_[i].pair == kEmpty) return nullptr;
+  }
+}
+
+void AddedTokenTrie::insert(std::string_view text, int32_t id) {
+  begins_[static_cast<unsigned char>(text[0])] = true;
+  uint32_t node = 0;
+  for (const char c : text) {
+    const auto next = static_cast<uint32_t>(ids_.size());
+    const auto [child, added] = children_.try_emplace(uint64_t{node} << 8 | static_cast<unsigned char>(c), next);
+    if (added) ids_.push_back(-1);
+    node = child->second;
+  }
+  ids_[node] = id;
+}
+
+std::optional<AddedTokenTrie::Found> AddedTokenTrie::find(std::string_view text) const {
+  if (empty()) return std::nullopt;
+  for (size_t begin = 0; begin < text.size(); ++begin) {
+    if (!begins_[static_cast<unsigned char>(text[begin])]) continue;
+    std::optional<Found> longest;
+    uint32_t node = 0;
+    for (size_t i = begin; i < text.size(); ++i) {
+      const auto child = children_.find(uint64_t{node} << 8 | static_cast<unsigned char>(text[i]));
+      if (child == children_.end()) break;
+      node = child->second;
+      if (ids_[node] >= 0) longest = Found{begin, i + 1 - begin, ids_[node]};
+    }
+    if (longest) return longest;
+  }
+  return std::nullopt;
+}
+
+void BytePairModel::add_entry(std::string text, int64_t id, int64_t limit) {
+  require(id >= 0 && id < limit && id < std::numeric_limits<int32_t>::max(), "The token \"", text, "\" has the id ", id,
+          ", which does not fit a vocabulary of this size.");
+  require(!text.empty(), "The token with the id ", id, " is empty.");
+  const auto index = static_cast<size_t>(id);
+  if (index >= tokens.size()) tokens.resize(index + 1);
+  require(tokens[index].text.empty(), "The tokens \"", tokens[index].text, "\" and \"", text, "\" have the same id ",
+          id, ".");
+  require(ids.try_emplace(text, static_cast<int32_t>(id)).second, "The token \"", text, "\" appears twice.");
+  tokens[index].bytes = letters_to_bytes(text).value_or(text);
+  tokens[index].text = std::move(text);
+  tokens[index].in_model = true;
+}
+
+void BytePairModel::add_added(const std::string& text, int64_t id, bool special, bool normalized, int64_t limit) {
+  const auto known = ids.find(text);
+  if (known == ids.end()) {
+    add_entry(text, id, limit);
+    tokens[static_cast<size_t>(id)].in_model = false;
+  } else {
+    require(known->second == id, "The added token \"", text, "\" has the id ", id, ", but the vocabulary says ",
+            known->second, ".");
+  }
+  auto& token = tokens[static_cast<size_t>(id)];
+  require(!token.added, "The added token \"", text, "\" appears twice.");
+  token.added = true;
+  token.bytes = text;
+  token.special = special;
+  added.push_back({id, text, special});
+  added_normalized.push_back(normalized);
+  const std::string sought = normalized && compose ? normalize_nfc(text) : text;
+  (normalized ? normalized_added : plain_added).insert(sought, static_cast<int32_t>(id));
+}
+
+void BytePairModel::add_merge(const std::string& left, const std::string& right) {
+  const auto id = [&](const std::string& text) {
+    const auto found = ids.find(text);
+    require(found != ids.end(), "The merge of \"", left, "\" and \"", right, "\" needs the token \"", text,
+            "\", which the vocabulary does not have.");
+    return found->second;
+  };
+  id(left + right);
+  merges.emplace_back(id(left), id(right));
+}
+
+void BytePairModel::finish() {
+  table_ = MergeTable(merges.size());
+  for (size_t rank = 0; rank < merges.size(); ++rank) {
+    const auto [left, right] = merges[rank];
+    const int32_t merged = ids.at(tokens[static_cast<size_t>(left)].text + tokens[static_cast<size_t>(right)].text);
+    table_.insert(left, right, static_cast<int32_t>(rank), merged);
+  }
+  for (int byte = 0; byte < 256; ++byte) {
+    const char c = static_cast<char>(byte);
+    const auto found = ids.find(bytes_to_letters({&c, 1}));
+    byte_ids_[static_cast<size_t>(byte)] = found == ids.end() ? -1 : found->second;
+  }
+  if (ignore_merges) {
+    whole_words_.reserve(tokens.size());
+    for (size_t id = 0; id < tokens.size(); ++id) {
+      if (tokens[id].in_model) whole_words_.emplace(tokens[id].bytes, static_cast<int32_t>(id));
+    }
+  }
+  static std::atomic<uint32_t> owners{0};
+  cache_owner_ = ++owners;
+}
+
+void BytePairModel::encode_word(std::string_view word, std::vector<int64_t>& out) const {
+  CachedWord* slot = nullptr;
+  if (word.size() <= CachedWord::kBytes) {
+    slot = &cache_slot(word, cache_owner_);
+    if (slot->owner == cache_owner_ && std::string_view(slot->bytes.data(), slot->length) == word) {
+      out.insert(out.end(), slot->ids.begin(), slot->ids.begin() + slot->count);
+      return;
+    }
+  }
+  thread_local std::vector<int32_t> symbols;
+  symbols.clear();
+  const auto whole = ignore_merges ? whole_words_.find(std::string(word)) : whole_words_.end();
+  if (whole != whole_words_.end()) {
+    symbols.push_back(whole->second);
+  } else {
+    for (const char c : word) {
+      const int32_t id = byte_ids_[static_cast<unsigned char>(c)];
+      if (id >= 0) symbols.push_back(id);  // a byte that the vocabulary lacks is dropped, as in `tokenizers`
+    }
+    symbols.size() <= kShortWord ? merge_short(symbols) : merge_long(symbols);
+  }
+  out.insert(out.end(), symbols.begin(), symbols.end());
+  if (slot != nullptr && symbols.size() <= CachedWord::kIds) {
+    slot->owner = cache_owner_;
+    slot->length = static_cast<uint8_t>(word.size());
+    slot->count = static_cast<uint8_t>(symbols.size());
+    std::copy(word.begin(), word.end(), slot->bytes.begin());
+    std::copy(symbols.begin(), symbols.end(), slot->ids.begin());
+  }
+  if (symbols.capacity() > (size_t{1} << 20)) symbols = {};
+}
+
+void BytePairModel::merge_short(std::vector<int32_t>& symbols) const {
+  std::array<const MergeTable::Entry*, kShortWord> pairs{};  // pairs[i]: symbols i and i + 1
+  const auto look_up = [&](size_t i) { pairs[i] = table_.find(symbols[i], symbols[i + 1]); };
+  for (size_t i = 0; i + 1 < symbols.size(); ++i) look_up(i);
+  while (symbols.size() > 1) {
+    const size_t count = symbols.size() - 1;
+    size_t best = count;
+    for (size_t i = 0; i < count; ++i) {
+      if (pairs[i] != nullptr && (best == count || pairs[i]->rank < pairs[best]->rank)) best = i;
+    }
+    if (best == count) return;
+    symbols[best] = pairs[best]->merged;
+    symbols.erase(symbols.begin() + static_cast<ptrdiff_t>(best) + 1);
+    for (size_t i = best + 1; i + 1 < count; ++i) pairs[i] = pairs[i + 1];
+    if (best > 0) look_up(best - 1);
+    if (best + 1 < symbols.size()) look_up(best);
+  }
+}
+
+void BytePairModel::merge_long(std::vector<int32_t>& symbols) const {
+  struct Candidate {
+    int32_t rank;
+    size_t left, right;
+    int32_t left_id, right_id, merged;
+    bool operator<(const Candidate& other) const {  // the queue's top is the lowest rank, then the leftmost
+      return rank != other.rank ? rank > other.rank : left > other.left;
+    }
+  };
+  const size_t size = symbols.size();
+  std::vector<size_t> previous(size), next(size);
+  std::priority_queue<Candidate> queue;
+  const auto offer = [&](size_t left, size_t right) {
+    if (const auto* entry = table_.find(symbols[left], symbols[right])) {
+      queue.push({entry->rank, left, right, symbols[left], symbols[right], entry->merged});
+    }
+  };
+  for (size_t i = 0; i < size; ++i) {
+    previous[i] = i - 1;
+    next[i] = i + 1;
+    if (i + 1 < size) offer(i, i + 1);
+  }
+  while (!queue.empty()) {
+    const Candidate best = queue.top();
+    queue.pop();
+    if (symbols[best.left] != best.left_id || symbols[best.right] != best.right_id || next[best.left] != best.right) {
+      continue;
+    }
+    symbols[best.left] = best.merged;
+    symbols[best.right] = -1;
+    next[best.left] = next[best.right];
+    if (next[best.left] < size) {
+      previous[next[best.left]] = best.left;
+      offer(best.left, next[best.left]);
+    }
+    if (best.left > 0) offer(previous[best.left], best.left);
+  }
+  std::erase(symbols, -1);
+}
+
+}  // namespace ichigo

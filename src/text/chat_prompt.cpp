@@ -1,0 +1,70 @@
+#include "text/chat_prompt.h"
+
+#include "base/error.h"
+
+namespace ichigo {
+namespace {
+
+void append(std::vector<int64_t>& to, const std::vector<int64_t>& from) {
+  to.insert(to.end(), from.begin(), from.end());
+}
+
+}  // namespace
+
+ChatPrompt::ChatPrompt(const BytePairTokenizer& tokenizer, ChatTemplate chat_template)
+    : tokenizer_(tokenizer), chat_template_(chat_template) {
+  if (chat_template == ChatTemplate::kLlama3) {
+    bos_ = tokenizer.encode("<|begin_of_text|>");
+    user_header_ = tokenizer.encode("<|start_header_id|>user<|end_header_id|>\n\n");
+    turn_to_assistant_ = tokenizer.encode("<|eot_id|><|start_header_id|>assistant<|end_header_id|>\n\n");
+    end_of_turn_ = tokenizer.id_of("<|eot_id|>");
+  } else {
+    user_header_ = tokenizer.encode("<|im_start|>user\n");
+    turn_to_assistant_ = tokenizer.encode("<|im_end|>\n<|im_start|>assistant\n");
+    separator_ = tokenizer.encode("\n");
+    end_of_turn_ = tokenizer.id_of("<|im_end|>");
+  }
+  require(end_of_turn_ >= 0, "the vocabulary lacks the ", chat_template_name(chat_template),
+          " template's end-of-turn token: model and chat template do not belong together");
+}
+
+std::vector<int64_t> ChatPrompt::opening(const std::string& system_prompt) const {
+  std::vector<int64_t> ids = bos_;
+  if (!system_prompt.empty()) {
+    std::string header = chat_template_ == ChatTemplate::kLlama3 ? "<|start_header_id|>system<|end_header_id|>\n\n"
+                                                                 : "<|im_start|>system\n";
+    append(ids, tokenizer_.encode(header));
+    append(ids, tokenizer_.encode(system_prompt, false, false));
+    ids.push_back(end_of_turn_);
+    append(ids, separator_);
+  }
+  return ids;
+}
+
+std::vector<int64_t> ChatPrompt::user(const UserTurn& turn) const {
+  std::vector<int64_t> ids = user_header_;
+  append(ids, tokenizer_.encode(turn.text, false, false));
+  if (!turn.sound.empty()) append(ids, SoundVocabulary(tokenizer_).ids(turn.sound));
+  append(ids, turn_to_assistant_);
+  return ids;
+}
+
+std::vector<int64_t> ChatPrompt::answer(const std::string& text) const {
+  std::vector<int64_t> ids = tokenizer_.encode(text, false, false);
+  ids.push_back(end_of_turn_);
+  return ids;
+}
+
+const std::vector<std::string>& transcription_prompts() {
+  static const std::vector<std::string> prompts = {"Transcribe the following audio clip:",
+                                                   "Convert the spoken words to text:",
+                                                   "What is being said in this audio clip:",
+                                                   "Transcribe the speech in this audio sample:",
+                                                   "Please write down what is being said in the audio clip:",
+                                                   "Generate a transcript from this sound file:",
+                                                   "Recognize the speech in this audio clip:",
+                                                   "Produce a text version of this audio recording:"};
+  return prompts;
+}
+
+}  // namespace ichigo

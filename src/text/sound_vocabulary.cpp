@@ -1,0 +1,89 @@
+// Sound tokens in a vocabulary and in text.
+#include "text/sound_vocabulary.h"
+
+#include <cstdio>
+
+#include "base/error.h"
+
+namespace ichigo {
+namespace {
+
+constexpr std::string_view kStart = "<|sound_start|>", kEnd = "<|sound_end|>", kPrefix = "<|sound_", kSuffix = "|>";
+constexpr size_t kDigits = 4;
+constexpr int64_t kMostCodes = 10000;
+
+}  // namespace
+
+SoundVocabulary::SoundVocabulary(const BytePairTokenizer& tokenizer)
+    : start_(tokenizer.id_of(kStart)), end_(tokenizer.id_of(kEnd)), first_(tokenizer.id_of(sound_token(0))) {
+  require(start_ >= 0 && end_ >= 0 && first_ >= 0,
+          "The tokenizer has no sound tokens: it belongs to a text model, not to one that hears.");
+  while (codes_ < kMostCodes) {
+    const int64_t id = tokenizer.id_of(sound_token(codes_));
+    if (id < 0) break;
+    require(id == first_ + codes_, "The sound tokens are not consecutive: ", sound_token(codes_), " has the id ", id,
+            " instead of ", first_ + codes_, ".");
+    ++codes_;
+  }
+}
+
+void SoundVocabulary::extend(BytePairTokenizer& tokenizer, int64_t codes) {
+  require(codes > 0 && codes < kMostCodes, "A sound vocabulary has 1 to ", kMostCodes - 1, " codes, not ", codes, ".");
+  tokenizer.add_tokens({std::string(kStart), std::string(kEnd)}, true);
+  std::vector<std::string> texts;
+  for (int64_t code = 0; code <= codes; ++code) texts.push_back(sound_token(code));
+  tokenizer.add_tokens(texts, false);
+}
+
+std::vector<int64_t> SoundVocabulary::ids(std::span<const int> codes) const {
+  std::vector<int64_t> out = {start_};
+  for (const int code : codes) {
+    require(code >= 0 && code < codes_, "The sound code ", code, " is not in this vocabulary of ", codes_, ".");
+    out.push_back(id(code));
+  }
+  out.push_back(end_);
+  return out;
+}
+
+std::string sound_token(int64_t code) {
+  require(code >= 0 && code < kMostCodes, "The sound code ", code, " does not have four digits.");
+  char text[32];
+  std::snprintf(text, sizeof(text), "<|sound_%04d|>", static_cast<int>(code));
+  return text;
+}
+
+std::string sound_string(std::span<const int> codes) {
+  std::string out(kStart);
+  for (const int code : codes) out += sound_token(code);
+  return out.append(kEnd);
+}
+
+std::vector<int> parse_sound_string(std::string_view text) {
+  const std::string_view whole = text;
+  const auto wrong = [&]() {
+    fail("Not a sound string at byte ", whole.size() - text.size(),
+         ": expected <|sound_start|><|sound_0000|>...<|sound_end|>.");
+  };
+  const auto take = [&](std::string_view expected) {
+    if (!text.starts_with(expected)) wrong();
+    text.remove_prefix(expected.size());
+  };
+  std::vector<int> codes;
+  take(kStart);
+  while (!text.starts_with(kEnd)) {
+    take(kPrefix);
+    int code = 0;
+    for (size_t i = 0; i < kDigits; ++i) {
+      if (text.empty() || text[0] < '0' || text[0] > '9') wrong();
+      code = 10 * code + (text[0] - '0');
+      text.remove_prefix(1);
+    }
+    take(kSuffix);
+    codes.push_back(code);
+  }
+  take(kEnd);
+  if (!text.empty()) wrong();
+  return codes;
+}
+
+}  // namespace ichigo

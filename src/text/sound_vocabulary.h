@@ -1,0 +1,40 @@
+// Ichigo's vocabulary extension: <|sound_start|>, <|sound_end|>, <|sound_0000|>...
+// Source: homebrewltd/ichigo README, ids as published (reference: start and end first, then the codes).
+#pragma once
+#include <cstdint>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "text/byte_pair.h"
+
+namespace ichigo {
+
+class SoundVocabulary {
+ public:
+  // Finds the sound tokens in a tokenizer. Throws Error when there are none or they are not consecutive.
+  explicit SoundVocabulary(const BytePairTokenizer& tokenizer);
+  // Adds them: start and end (special), then `codes` + 1 sound tokens (the last is the mask code; not special).
+  static void extend(BytePairTokenizer& tokenizer, int64_t codes);
+
+  int64_t start() const { return start_; }
+  int64_t end() const { return end_; }
+  int64_t codes() const { return codes_; }  // sound tokens, mask code included
+  int64_t id(int64_t code) const { return first_ + code; }
+  bool is_code(int64_t id) const { return id >= first_ && id < first_ + codes_; }
+  int64_t code(int64_t id) const { return id - first_; }
+  // start, the codes' ids, end.
+  std::vector<int64_t> ids(std::span<const int> codes) const;
+
+ private:
+  int64_t start_ = -1, end_ = -1, first_ = -1, codes_ = 0;
+};
+
+// "<|sound_0042|>"
+std::string sound_token(int64_t code);
+// "<|sound_start|><|sound_0042|>...<|sound_end|>"
+std::string sound_string(std::span<const int> codes);
+// The codes of a sound string. Throws Error on anything else in it.
+std::vector<int> parse_sound_string(std::string_view text);
+
+}  // namespace ichigo

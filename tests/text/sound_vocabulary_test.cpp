@@ -1,0 +1,50 @@
+// Against the published order of ids (golden/tokenizer has Ichigo's extension) and the published spelling.
+#include "text/sound_vocabulary.h"
+
+#include <gtest/gtest.h>
+
+#include "base/error.h"
+#include "golden.h"
+
+namespace ichigo {
+namespace {
+
+TEST(SoundVocabulary, PublishedIds) {
+  ICHIGO_GOLDEN_OR_SKIP(file, "tokenizer/tokenizer.json");
+  auto tokenizer = BytePairTokenizer::from_file(file);
+  const SoundVocabulary vocabulary(tokenizer);
+  EXPECT_EQ(vocabulary.start(), 1688);
+  EXPECT_EQ(vocabulary.end(), 1689);
+  EXPECT_EQ(vocabulary.id(0), 1690);
+  EXPECT_EQ(vocabulary.codes(), 513);
+  EXPECT_TRUE(vocabulary.is_code(1690) && vocabulary.is_code(2202));
+  EXPECT_FALSE(vocabulary.is_code(1689) || vocabulary.is_code(2203));
+  EXPECT_EQ(vocabulary.code(1700), 10);
+
+  const std::vector<int> codes = {0, 511, 42, 42, 512};
+  EXPECT_EQ(vocabulary.ids(codes), tokenizer.encode(sound_string(codes)));
+  EXPECT_THROW(vocabulary.ids(std::vector<int>{513}), Error);
+  EXPECT_THROW(vocabulary.ids(std::vector<int>{-1}), Error);
+  // Extending what has them already changes nothing; sound tokens are not hidden by skipping special ones.
+  SoundVocabulary::extend(tokenizer, 512);
+  EXPECT_EQ(tokenizer.vocabulary_size(), 2203);
+  EXPECT_EQ(tokenizer.decode(vocabulary.ids(std::vector<int>{7})), "<|sound_0007|>");
+}
+
+TEST(SoundVocabulary, Strings) {
+  const std::vector<int> codes = {1, 2048, 0, 9999};
+  EXPECT_EQ(sound_string(codes),
+            "<|sound_start|><|sound_0001|><|sound_2048|><|sound_0000|><|sound_9999|><|sound_end|>");
+  EXPECT_EQ(parse_sound_string(sound_string(codes)), codes);
+  EXPECT_TRUE(parse_sound_string("<|sound_start|><|sound_end|>").empty());
+  const std::string good = sound_string(codes);
+  for (size_t size = 0; size < good.size(); ++size) EXPECT_THROW(parse_sound_string(good.substr(0, size)), Error);
+  for (const char* bad : {"<|sound_start|> <|sound_end|>", "<|sound_start|><|sound_12|><|sound_end|>",
+                          "<|sound_start|><|sound_end|>x", "<|sound_start|><|sound_-001|><|sound_end|>"}) {
+    EXPECT_THROW(parse_sound_string(bad), Error) << bad;
+  }
+  EXPECT_THROW(sound_token(10000), Error);
+}
+
+}  // namespace
+}  // namespace ichigo

@@ -1,0 +1,29 @@
+// The block formats of GGUF: 32 weights of a row share a scale (and a minimum). Reference: ggml's block definitions.
+// Q8_0 34 bytes, Q4_0 18, Q4_1 20, Q5_0 22, Q5_1 24 bytes for 32 weights.
+#pragma once
+#include <ATen/core/Tensor.h>
+
+#include <cstddef>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+
+namespace ichigo {
+
+enum class BlockType { kQ4_0, kQ4_1, kQ5_0, kQ5_1, kQ8_0 };
+
+constexpr int64_t kBlockWeights = 32;
+int64_t block_bytes(BlockType type);
+std::string block_name(BlockType type);                            // "Q8_0"
+std::optional<BlockType> parse_block_type(std::string_view name);  // of either case
+
+// float32 [rows, columns] -> uint8 [rows, columns / 32 * block_bytes]. columns must be a multiple of 32.
+at::Tensor quantize_blocks(const at::Tensor& weights, BlockType type);
+// `count` weights out of blocks -> out[0..count).
+void dequantize_blocks(BlockType type, const std::byte* blocks, int64_t count, float* out);
+// The same as a tensor of `shape`, in float32 or bfloat16, on all threads.
+at::Tensor dequantize_blocks(BlockType type, std::span<const std::byte> blocks, at::IntArrayRef shape,
+                             at::ScalarType dtype = at::kFloat);
+
+}  // namespace ichigo

@@ -1,0 +1,166 @@
+// Source of the layout: the GGUF specification in ggml's documentation.
+#include "weights/gguf.h"
+
+#include <ATen/ATen.h>
+
+#include <nlohmann/json.hpp>
+
+#include "weights/byte_reader.h"
+#include "weights/mapped_weights.h"
+
+namespace ichigo {
+namespace {
+
+using nlohmann::json;
+
+constexpr uint64_t kMaxArray = uint64_t{1} << 23;  // values of one metadata array
+constexpr uint32_t kString = 8, kArray = 9;
+
+struct GgufType {
+  uint32_t id;
+  const char* name;
+  at::ScalarType dtype;
+  std::optional<BlockType> blocks;
+};
+const GgufType kTypes[] = {{0, "F32", at::kFloat, {}},
+                           {1, "F16", at::kHalf, {}},
+                           {30, "BF16", at::kBFloat16, {}},
+                           {2, "Q4_0", at::kFloat, BlockType::kQ4_0},
+                           {3, "Q4_1", at::kFloat, BlockType::kQ4_1},
+                           {6, "Q5_0", at::kFloat, BlockType::kQ5_0},
+                           {7, "Q5_1", at::kFloat, BlockType::kQ5_1},
+                           {8, "Q8_0", at::kFloat, BlockType::kQ8_0}};
+
+std::string read_string(ByteReader& reader, std::string_view what) {
+  const auto size = reader.number<uint64_t>(what);
+  return std::string(reader.text(size, what));
+}
+
+json read_scalar(ByteReader& reader, uint32_t type, const std::string& what) {
+  switch (type) {
+    case 0:
+      return reader.number<uint8_t>(what);
+    case 1:
+      return reader.number<int8_t>(what);
+    case 2:
+      return reader.number<uint16_t>(what);
+    case 3:
+      return reader.number<int16_t>(what);
+    case 4:
+      return reader.number<uint32_t>(what);
+    case 5:
+      return reader.number<int32_t>(what);
+    case 6:
+      return reader.number<float>(what);
+    case 7:
+      return reader.number<uint8_t>(what) != 0;
+    case kString:
+      return read_string(reader, what);
+    case 10:
+      return reader.number<uint64_t>(what);
+    case 11:
+      return reader.number<int64_t>(what);
+    case 12:
+      return reader.number<double>(what);
+    default:
+      reader.error(what, " has the unknown type ", type);
+  }
+}
+
+json read_value(ByteReader& reader, const std::string& what) {
+  const auto type = reader.number<uint32_t>(what);
+  if (type != kArray) return read_scalar(reader, type, what);
+  const auto element = reader.number<uint32_t>(what);
+  const auto count = reader.number<uint64_t>(what);
+  if (element == kArray) reader.error(what, " is an array of arrays, which is not supported");
+  if (count > std::min<uint64_t>(kMaxArray, reader.remaining())) reader.error(what, " has ", count, " values");
+  json::array_t values;
+  values.reserve(std::min<uint64_t>(count, reader.remaining() / (element == kString ? 8 : 1)));
+  for (uint64_t i = 0; i < count; ++i) values.push_back(read_scalar(reader, element, what));
+  return values;
+}
+
+class Reader : public MappedWeights<GgufFile> {
+ public:
+  explicit Reader(const std::filesystem::path& path) : MappedWeights(path) {
+    ByteReader reader(file_->bytes(), path.string());
+    if (reader.text(4, "the magic") != "GGUF") reader.error("not a GGUF file");
+    const auto version = reader.number<uint32_t>("the version");
+    if (version != 2 && version != 3) reader.error("GGUF version ", version, " instead of 2 or 3");
+    const auto tensors = reader.number<uint64_t>("the number of tensors");
+    const auto keys = reader.number<uint64_t>("the number of metadata keys");
+    metadata_ = json::object();
+    for (uint64_t i = 0; i < keys; ++i) {
+      const auto key = read_string(reader, "a metadata key");
+      if (metadata_.contains(key)) reader.error("the metadata key \"", key, "\" occurs twice");
+      metadata_[key] = read_value(reader, "metadata \"" + key + "\"");
+    }
+    for (uint64_t i = 0; i < tensors; ++i) read_tensor(reader);
+    place(reader);
+  }
+
+  const json& metadata() const override { return metadata_; }
+
+ private:
+  void read_tensor(ByteReader& reader) {
+    const auto name = read_string(reader, "a tensor's name");
+    const std::string where = "tensor \"" + name + "\"";
+    const auto rank = reader.number<uint32_t>(where);
+    if (rank < 1 || rank > 4) reader.error(where, " has ", rank, " dimensions instead of 1 to 4");
+    std::vector<int64_t> shape(rank);
+    for (auto size = shape.rbegin(); size != shape.rend(); ++size) {
+      *size = static_cast<int64_t>(reader.number<uint64_t>(where));
+    }
+    const auto elements = count_elements(shape, path().string() + ": " + where);
+    const auto id = reader.number<uint32_t>(where);
+    const auto type = std::find_if(std::begin(kTypes), std::end(kTypes), [&](const auto& t) { return t.id == id; });
+    if (type == std::end(kTypes)) {
+      reader.error(where, " has the type number ", id, "; supported are F32, F16, BF16, Q4_0, Q4_1, Q5_0, Q5_1, Q8_0");
+    }
+    if (type->blocks && shape.back() % kBlockWeights != 0) {
+      reader.error(where, " is ", type->name, " with ", shape.back(), " columns, not a multiple of ", kBlockWeights);
+    }
+    const int64_t bytes = type->blocks ? elements / kBlockWeights * block_bytes(*type->blocks)
+                                       : elements * static_cast<int64_t>(c10::elementSize(type->dtype));
+    const auto offset = reader.number<uint64_t>(where);
+    const StoredTensor stored{offset, static_cast<uint64_t>(bytes), type->dtype, type->blocks};
+    if (!add(name, {type->name, shape}, stored)) reader.error(where, " occurs twice");
+  }
+
+  // Turns offsets within the data into offsets within the file, and checks them.
+  void place(const ByteReader& reader) {
+    uint64_t alignment = 32;
+    if (const auto found = metadata_.find("general.alignment"); found != metadata_.end()) {
+      alignment = found->is_number_unsigned() ? found->get<uint64_t>() : 0;
+      require(alignment > 0 && alignment <= 1 << 20 && alignment % 8 == 0, path().string(),
+              ": general.alignment must be a multiple of 8");
+    }
+    const uint64_t begin = (reader.position() + alignment - 1) / alignment * alignment;
+    const uint64_t size = file_->bytes().size();
+    std::vector<std::pair<uint64_t, std::string>> order;
+    for (auto& [name, stored] : stored_) {
+      require(stored.offset % alignment == 0 && begin <= size && stored.offset <= size - begin &&
+                  stored.bytes <= size - begin - stored.offset,
+              path().string(), ": tensor \"", name, "\" needs ", stored.bytes, " bytes at offset ", stored.offset,
+              " of the data, aligned to ", alignment, "; the file has ", size - std::min(begin, size),
+              " bytes of data; is it cut off?");
+      stored.offset += begin;
+      order.emplace_back(stored.offset, name);
+    }
+    std::sort(order.begin(), order.end());
+    for (size_t i = 1; i < order.size(); ++i) {
+      require(order[i - 1].first + stored_.at(order[i - 1].second).bytes <= order[i].first, path().string(),
+              ": tensors \"", order[i - 1].second, "\" and \"", order[i].second, "\" overlap");
+    }
+  }
+
+  json metadata_;
+};
+
+}  // namespace
+
+std::unique_ptr<GgufFile> open_gguf(const std::filesystem::path& path) {
+  return std::make_unique<Reader>(path);
+}
+
+}  // namespace ichigo

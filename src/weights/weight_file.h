@@ -1,0 +1,37 @@
+// One face for every weight format: named tensors in a memory-mapped, fully checked file.
+#pragma once
+#include <ATen/core/Tensor.h>
+
+#include <filesystem>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace ichigo {
+
+struct TensorInfo {
+  std::string type;            // "F32", "BF16", "Q8_0"... as the format spells it
+  std::vector<int64_t> shape;  // row-major, outermost first (GGUF's order is turned round)
+};
+
+class WeightFile {
+ public:
+  virtual ~WeightFile() = default;
+  virtual const std::filesystem::path& path() const = 0;
+  virtual const std::map<std::string, TensorInfo>& tensors() const = 0;
+  // The tensor in its stored type; a view of the mapping where the format allows (it keeps the mapping alive), block
+  // quantised types as float32. Throws Error when the name is missing.
+  // Views must not be written to.
+  virtual at::Tensor load(const std::string& name) const = 0;
+  // The same converted to `dtype`; block-quantised tensors of GGUF and safetensors go there without a float32 copy.
+  virtual at::Tensor load_as(const std::string& name, at::ScalarType dtype) const { return load(name).to(dtype); }
+
+  bool contains(const std::string& name) const { return tensors().contains(name); }
+};
+
+// Opens a weight file by its content: safetensors (FILE, or a folder with model.safetensors or an index), GGUF,
+// zip-pickle (.pt .pth .ckpt .model), or a CTranslate2 folder / model.bin. Throws Error naming file and place.
+std::unique_ptr<WeightFile> open_weights(const std::filesystem::path& path);
+
+}  // namespace ichigo

@@ -1,0 +1,70 @@
+#include "nn/rotary.h"
+
+#include <algorithm>
+#include <cmath>
+#include <numbers>
+#include <vector>
+
+#include "nn/rows.h"
+
+namespace ichigo {
+
+RotaryTable::RotaryTable(int64_t head_dim, double theta, const std::optional<RopeScaling>& scaling) {
+  std::vector<float> frequencies(head_dim / 2);
+  for (int64_t i = 0; i < head_dim / 2; ++i) {
+    const float exponent = static_cast<float>(2 * i) / static_cast<float>(head_dim);
+    float frequency = 1.0F / std::pow(static_cast<float>(theta), exponent);
+    if (scaling) {
+      const double wavelength = 2 * std::numbers::pi / frequency;
+      const auto context = static_cast<double>(scaling->original_max_position_embeddings);
+      if (wavelength > context / scaling->low_freq_factor) {
+        frequency = static_cast<float>(frequency / scaling->factor);
+      } else if (wavelength > context / scaling->high_freq_factor) {
+        const double smooth = (context / wavelength - scaling->low_freq_factor) /
+                              (scaling->high_freq_factor - scaling->low_freq_factor);
+        frequency = static_cast<float>((1 - smooth) * frequency / scaling->factor + smooth * frequency);
+      }
+    }
+    frequencies[i] = frequency;
+  }
+  inverse_frequencies_ = at::tensor(frequencies, at::kFloat);
+}
+
+void RotaryTable::reserve(int64_t positions, at::Device device) {
+  if (cosine_.defined() && cosine_.size(0) >= positions && cosine_.device() == device) return;
+  const int64_t size = std::max<int64_t>(positions, cosine_.defined() ? 2 * cosine_.size(0) : 256);
+  const at::Tensor angles = at::outer(at::arange(size, at::kFloat), inverse_frequencies_);
+  cosine_ = angles.cos().to(device);
+  sine_ = angles.sin().to(device);
+}
+
+at::Tensor rotate_positions(const at::Tensor& x, const RotaryTable& table, int64_t offset) {
+  const int64_t heads = x.size(1);
+  const int64_t half = x.size(2) / 2;
+  if (!x.is_cpu()) {
+    return rotate_reference(x, table, at::arange(offset, offset + x.size(0), x.options().dtype(at::kLong)));
+  }
+  const at::Tensor input = x.contiguous();
+  at::Tensor output = at::empty_like(input);
+  const rows::Rows in(input), out(output);
+  const float* cosine = table.cosine().data_ptr<float>();
+  const float* sine = table.sine().data_ptr<float>();
+  std::vector<float> a(2 * half), b(2 * half);
+  for (int64_t row = 0; row < x.size(0) * heads; ++row) {
+    const int64_t position = (offset + row / heads) * half;
+    float* y = out.target(row, b.data());
+    kernels::rotate(in.read(row, a.data()), cosine + position, sine + position, half, 1.0F, y);
+    out.write(row, y);
+  }
+  return output;
+}
+
+at::Tensor rotate_reference(const at::Tensor& x, const RotaryTable& table, const at::Tensor& positions) {
+  const at::Tensor cosine = table.cosine().index_select(0, positions).unsqueeze(1);
+  const at::Tensor sine = table.sine().index_select(0, positions).unsqueeze(1);
+  const auto halves = x.to(at::kFloat).chunk(2, -1);
+  return at::cat({halves[0] * cosine - halves[1] * sine, halves[1] * cosine + halves[0] * sine}, -1)
+      .to(x.scalar_type());
+}
+
+}  // namespace ichigo

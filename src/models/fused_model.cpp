@@ -1,0 +1,96 @@
+#include "models/fused_model.h"
+
+#include <ATen/ATen.h>
+#include <ATen/CPUGeneratorImpl.h>
+
+#include <nlohmann/json.hpp>
+
+#include "base/atomic_file.h"
+#include "base/error.h"
+#include "weights/safetensors.h"
+
+namespace ichigo {
+namespace {
+
+constexpr const char* kParts = "ichigo.json";
+
+}  // namespace
+
+void write_language_model(const std::filesystem::path& folder, const LanguageModelFiles& files,
+                          const std::vector<std::pair<std::string, at::Tensor>>& weights, const StorageTypes& types,
+                          int64_t shard_bytes) {
+  std::vector<TensorToWrite> tensors;
+  for (const auto& [name, weight] : weights) {
+    const bool embedding = name == "model.embed_tokens.weight" || name == "lm_head.weight";
+    const auto& blocks = embedding ? types.embedding : types.matrices;
+    if (weight.dim() == 2 && blocks) {
+      tensors.push_back({name, weight.to(at::kFloat), blocks});
+    } else {
+      tensors.push_back({name, weight.to(at::kBFloat16), std::nullopt});
+    }
+  }
+  write_sharded_safetensors(folder, tensors, shard_bytes);
+  files.tokenizer.save(folder / "tokenizer.json");
+  const nlohmann::json tokenizer_config = {{"tokenizer_class", "PreTrainedTokenizerFast"},
+                                           {"chat_template", files.chat_template},
+                                           {"clean_up_tokenization_spaces", false}};
+  write_file(folder / "tokenizer_config.json", tokenizer_config.dump(2) + "\n");
+  write_file(folder / "generation_config.json", nlohmann::json{{"eos_token_id", files.stop_tokens}}.dump(2) + "\n");
+  // Last: a folder with a config.json is a whole model.
+  write_file(folder / "config.json", files.config.dump(2) + "\n");
+}
+
+at::Tensor extend_embedding(const at::Tensor& old_rows, int64_t vocab_size, int64_t first_code,
+                            const at::Tensor& codebook, uint64_t seed) {
+  const at::Tensor old_float = old_rows.to(at::kFloat);
+  const int64_t added = vocab_size - old_float.size(0);
+  require(added >= 0, "a vocabulary of ", old_float.size(0), " cannot be extended to ", vocab_size);
+  if (added == 0) return old_float.clone();
+  auto generator = at::make_generator<at::CPUGeneratorImpl>(seed);
+  const int64_t width = old_float.size(1);
+  const at::Tensor mean = old_float.mean(0);
+  const at::Tensor spread = old_float.std(0);
+  at::Tensor directions = at::randn({added, width}, generator, at::kFloat);
+  if (codebook.defined()) {
+    const int64_t codes = std::min(codebook.size(0), vocab_size - first_code);
+    const at::Tensor projection = at::randn({codebook.size(1), width}, generator, at::kFloat);
+    // Unit code vectors keep unit spread under a standard normal projection.
+    directions.slice(0, first_code - old_float.size(0), first_code - old_float.size(0) + codes)
+        .copy_(at::mm(codebook.slice(0, 0, codes).to(at::kFloat), projection));
+  }
+  return at::cat({old_float, mean + spread * directions}, 0);
+}
+
+SoundTokenizer load_ear(const std::filesystem::path& folder) {
+  const auto description = folder / kParts;
+  require(std::filesystem::exists(description), folder.string(), " has no ", kParts,
+          ", which names the parts of a model's ear: it is a text-only model, or none");
+  const auto parts = nlohmann::json::parse(read_file(description), nullptr, false);
+  const auto part = [&](const char* key) {
+    require(parts.is_object() && parts.contains(key) && parts[key].is_string(), description.string(),
+            " must be a JSON object that names \"sound_tokenizer\" and \"whisper\"");
+    return folder / parts[key].get<std::string>();
+  };
+  return SoundTokenizer::load(part("sound_tokenizer"), part("whisper"), at::kFloat);
+}
+
+FusedModel load_fused_model(const std::filesystem::path& folder, at::ScalarType dtype, bool with_ear) {
+  ModelDirectory directory = open_model_directory(folder);
+  FusedModel model;
+  model.config = LlamaConfig::from_json(directory.config);
+  require(directory.tokenizer.vocabulary_size() <= model.config.vocab_size, folder.string(), ": the tokenizer has ",
+          directory.tokenizer.vocabulary_size(), " tokens, but the model only ", model.config.vocab_size,
+          " embedding rows: they do not belong together");
+  model.decoder = load_llama(model.config, *directory.weights, dtype);
+  model.tokenizer = std::make_unique<BytePairTokenizer>(std::move(directory.tokenizer));
+  model.chat_template = recognize_chat_template(directory.chat_template);
+  model.stop_tokens = directory.stop_tokens;
+  if (!with_ear || !std::filesystem::exists(folder / kParts)) return model;
+  model.sound_tokenizer = load_ear(folder);
+  const SoundVocabulary sounds(*model.tokenizer);
+  require(sounds.codes() >= model.sound_tokenizer->config().codes, folder.string(), ": the sound tokenizer has ",
+          model.sound_tokenizer->config().codes, " codes, but the vocabulary only ", sounds.codes(), " sound tokens");
+  return model;
+}
+
+}  // namespace ichigo

@@ -1,0 +1,59 @@
+// The fused model on disk: a Hugging Face Llama directory whose vocabulary holds sound tokens, with the parts of its
+// ear beside it, named by ichigo.json: {"sound_tokenizer": "sound_tokenizer.safetensors", "whisper": "whisper.safetensors"}.
+#pragma once
+#include <filesystem>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "models/llama.h"
+#include "models/sound_tokenizer.h"
+#include "text/chat_prompt.h"
+#include "weights/block_quantization.h"
+#include "weights/model_directory.h"
+
+namespace ichigo {
+
+// How parameters are stored: blocks for matrices and for the embedding, or bfloat16 where empty.
+struct StorageTypes {
+  std::optional<BlockType> matrices, embedding, ear;
+};
+
+// Everything of a language model but its weights, ready to be written elsewhere.
+struct LanguageModelFiles {
+  nlohmann::json config;
+  const BytePairTokenizer& tokenizer;
+  std::string chat_template;
+  std::vector<int64_t> stop_tokens;
+};
+
+// Writes config.json, generation_config.json, tokenizer.json, tokenizer_config.json and the weights (float32 tensors by
+// Hugging Face name, in that order) in files of at most `shard_bytes`.
+void write_language_model(const std::filesystem::path& folder, const LanguageModelFiles& files,
+                          const std::vector<std::pair<std::string, at::Tensor>>& weights, const StorageTypes& types,
+                          int64_t shard_bytes);
+
+// The new vocabulary's embedding [vocab_size, hidden_size]: the old rows, then rows with the old ones' mean and
+// spread. With a codebook [codes, dim] the rows of codes that sound alike begin alike: they are one random projection
+// of their code vectors. `first_code` is the row of code 0.
+at::Tensor extend_embedding(const at::Tensor& old_rows, int64_t vocab_size, int64_t first_code,
+                            const at::Tensor& codebook, uint64_t seed);
+
+// A language model that hears: what `ichigo ask` runs.
+struct FusedModel {
+  LlamaConfig config;
+  std::shared_ptr<Llama> decoder;
+  std::unique_ptr<BytePairTokenizer> tokenizer;
+  ChatTemplate chat_template = ChatTemplate::kChatMl;
+  std::vector<int64_t> stop_tokens;
+  std::optional<SoundTokenizer> sound_tokenizer;  // none: a text model
+};
+
+// Throws Error that names the part that is missing or does not belong. `with_ear` false leaves the ear out (text only).
+FusedModel load_fused_model(const std::filesystem::path& folder, at::ScalarType dtype, bool with_ear = true);
+
+// The ear of such a folder alone, in float32, as training data is tokenised: sound codes do not depend on the
+// processor's fast type. Throws Error when the folder has none or its parts do not belong together.
+SoundTokenizer load_ear(const std::filesystem::path& folder);
+
+}  // namespace ichigo

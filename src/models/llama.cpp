@@ -1,0 +1,194 @@
+#include "models/llama.h"
+
+#include <ATen/ATen.h>
+#include <torch/csrc/autograd/autograd.h>
+#include <torch/csrc/autograd/custom_function.h>
+
+#include <nlohmann/json.hpp>
+
+#include "base/error.h"
+#include "nn/packed_attention.h"
+#include "nn/rms_norm.h"
+#include "nn/swiglu.h"
+
+namespace ichigo {
+
+struct Llama::Layer : torch::nn::Module {
+  Layer(const LlamaConfig& config, at::TensorOptions options) : config(config) {
+    const int64_t query_size = config.num_attention_heads * config.head_dim;
+    const int64_t kv_size = config.num_key_value_heads * config.head_dim;
+    auto add = [&](const char* name, at::IntArrayRef shape) {
+      return register_parameter(name, at::empty(shape, options));
+    };
+    // Dots cannot be part of a parameter's name in a module: the names are completed by named_llama_parameters.
+    input_norm = add("input_layernorm", {config.hidden_size});
+    q = add("q_proj", {query_size, config.hidden_size});
+    k = add("k_proj", {kv_size, config.hidden_size});
+    v = add("v_proj", {kv_size, config.hidden_size});
+    if (config.attention_bias) {
+      q_bias = add("q_proj_bias", {query_size});
+      k_bias = add("k_proj_bias", {kv_size});
+      v_bias = add("v_proj_bias", {kv_size});
+    }
+    o = add("o_proj", {config.hidden_size, query_size});
+    post_norm = add("post_attention_layernorm", {config.hidden_size});
+    gate = add("gate_proj", {config.intermediate_size, config.hidden_size});
+    up = add("up_proj", {config.intermediate_size, config.hidden_size});
+    down = add("down_proj", {config.hidden_size, config.intermediate_size});
+  }
+
+  // attend(query, key, value) -> [time, heads * head_dim]
+  template <typename Attend>
+  at::Tensor forward(const at::Tensor& x, const Attend& attend) {
+    const at::Tensor normed = rms_norm(x, input_norm, config.rms_norm_eps);
+    const at::Tensor attended = attend(at::linear(normed, q, q_bias), at::linear(normed, k, k_bias),
+                                       at::linear(normed, v, v_bias));
+    const at::Tensor middle = x + at::linear(attended, o);
+    const at::Tensor post = rms_norm(middle, post_norm, config.rms_norm_eps);
+    return middle + at::linear(swiglu(at::linear(post, gate), at::linear(post, up)), down);
+  }
+
+  LlamaConfig config;
+  at::Tensor input_norm, q, k, v, o, post_norm, gate, up, down;
+  at::Tensor q_bias, k_bias, v_bias;
+};
+
+namespace {
+
+using torch::autograd::AutogradContext;
+using torch::autograd::variable_list;
+using LayerCall = std::function<at::Tensor(const at::Tensor&)>;
+
+// Runs a layer without keeping its activations and computes it again for its gradient (Chen et al. 2016).
+class Checkpointed : public torch::autograd::Function<Checkpointed> {
+ public:
+  static at::Tensor forward(AutogradContext* context, const at::Tensor& x, LayerCall* call) {
+    context->save_for_backward({x});
+    context->saved_data["call"] = reinterpret_cast<int64_t>(call);
+    const at::NoGradGuard no_grad;
+    return (*call)(x);
+  }
+  static variable_list backward(AutogradContext* context, variable_list gradients) {
+    auto* call = reinterpret_cast<LayerCall*>(context->saved_data["call"].toInt());
+    at::Tensor input = context->get_saved_variables()[0].detach().requires_grad_(true);
+    const at::AutoGradMode with_grad(true);
+    const at::Tensor output = (*call)(input);
+    torch::autograd::backward({output}, {gradients[0]});
+    return {input.grad(), at::Tensor()};
+  }
+};
+
+}  // namespace
+
+Llama::Llama(const LlamaConfig& config, at::TensorOptions options)
+    : config_(config), rotary_(config.head_dim, config.rope_theta, config.rope_scaling) {
+  config.validate();
+  embed_ = register_parameter("embed_tokens", at::empty({config.vocab_size, config.hidden_size}, options));
+  for (int64_t i = 0; i < config.num_hidden_layers; ++i) {
+    layers_.push_back(register_module(concat("layers_", i), std::make_shared<Layer>(config, options)));
+  }
+  norm_ = register_parameter("norm", at::empty({config.hidden_size}, options));
+  if (!config.tie_word_embeddings) {
+    head_ = register_parameter("lm_head", at::empty({config.vocab_size, config.hidden_size}, options));
+  }
+}
+
+const at::Tensor& Llama::head() const { return head_.defined() ? head_ : embed_; }
+const at::Tensor& Llama::embedding() const { return embed_; }
+
+at::Tensor Llama::forward(const at::Tensor& ids, KeyValueCache& cache) {
+  const at::NoGradGuard no_grad;
+  const int64_t time = ids.size(0);
+  const int64_t offset = cache.length_;
+  require(offset + time <= config_.max_position_embeddings, "the context is full: ", offset + time,
+          " tokens, but the model holds ", config_.max_position_embeddings);
+  rotary_.reserve(offset + time, ids.device());
+  cache.layers_.resize(layers_.size());
+  const int64_t dim = config_.head_dim;
+  at::Tensor x = embed_.index_select(0, ids);
+  for (size_t i = 0; i < layers_.size(); ++i) {
+    x = layers_[i]->forward(x, [&](const at::Tensor& q, const at::Tensor& k, const at::Tensor& v) {
+      cache.layers_[i].write(rotate_positions(k.view({time, -1, dim}), rotary_, offset), v.view({time, -1, dim}),
+                             offset);
+      return cached_attention(rotate_positions(q.view({time, -1, dim}), rotary_, offset), cache.layers_[i], offset);
+    });
+  }
+  cache.length_ = offset + time;
+  return rms_norm(x, norm_, config_.rms_norm_eps);
+}
+
+at::Tensor Llama::forward_packed(const at::Tensor& ids, const std::vector<int64_t>& lengths, bool checkpointing) {
+  int64_t longest = 1;
+  int64_t total = 0;
+  for (const int64_t length : lengths) {
+    longest = std::max(longest, length);
+    total += length;
+  }
+  require(total == ids.size(0), "packed sequences of ", total, " tokens in all do not fill a batch of ", ids.size(0));
+  require(longest <= config_.max_position_embeddings, "a sequence of ", longest, " tokens does not fit the model's ",
+          config_.max_position_embeddings, " positions");
+  rotary_.reserve(longest, ids.device());
+  at::Tensor x = at::embedding(embed_, ids);
+  for (const auto& layer : layers_) {
+    auto call = [&layer, this, lengths](const at::Tensor& input) {
+      return layer->forward(input, [&](const at::Tensor& q, const at::Tensor& k, const at::Tensor& v) {
+        return packed_attention(q, k, v, lengths, config_.head_dim, rotary_);
+      });
+    };
+    if (checkpointing) {
+      checkpointed_calls_.resize(layers_.size());
+      LayerCall& kept = checkpointed_calls_[&layer - layers_.data()];
+      kept = call;
+      x = Checkpointed::apply(x, &kept);
+    } else {
+      x = call(x);
+    }
+  }
+  return rms_norm(x, norm_, config_.rms_norm_eps);
+}
+
+at::Tensor Llama::logits(const at::Tensor& hidden) { return at::linear(hidden, head()).to(at::kFloat); }
+
+std::vector<std::pair<std::string, at::Tensor>> Llama::hugging_face_parameters() const {
+  std::vector<std::pair<std::string, at::Tensor>> named;
+  named.emplace_back("model.embed_tokens.weight", embed_);
+  for (size_t i = 0; i < layers_.size(); ++i) {
+    const std::string prefix = concat("model.layers.", i, ".");
+    const Layer& layer = *layers_[i];
+    named.emplace_back(prefix + "input_layernorm.weight", layer.input_norm);
+    named.emplace_back(prefix + "self_attn.q_proj.weight", layer.q);
+    named.emplace_back(prefix + "self_attn.k_proj.weight", layer.k);
+    named.emplace_back(prefix + "self_attn.v_proj.weight", layer.v);
+    if (config_.attention_bias) {
+      named.emplace_back(prefix + "self_attn.q_proj.bias", layer.q_bias);
+      named.emplace_back(prefix + "self_attn.k_proj.bias", layer.k_bias);
+      named.emplace_back(prefix + "self_attn.v_proj.bias", layer.v_bias);
+    }
+    named.emplace_back(prefix + "self_attn.o_proj.weight", layer.o);
+    named.emplace_back(prefix + "post_attention_layernorm.weight", layer.post_norm);
+    named.emplace_back(prefix + "mlp.gate_proj.weight", layer.gate);
+    named.emplace_back(prefix + "mlp.up_proj.weight", layer.up);
+    named.emplace_back(prefix + "mlp.down_proj.weight", layer.down);
+  }
+  named.emplace_back("model.norm.weight", norm_);
+  if (head_.defined()) named.emplace_back("lm_head.weight", head_);
+  return named;
+}
+
+std::shared_ptr<Llama> load_llama(const LlamaConfig& config, const WeightFile& weights, at::ScalarType dtype,
+                                  at::Device device) {
+  auto model = std::make_shared<Llama>(config, at::TensorOptions().dtype(dtype).device(device));
+  const at::NoGradGuard no_grad;
+  for (auto& [name, parameter] : model->hugging_face_parameters()) {
+    require(weights.contains(name), weights.path().string(), ": the model's weight ", name, " is missing");
+    const at::Tensor stored = weights.load(name);
+    require(stored.sizes() == parameter.sizes(), weights.path().string(), ": ", name, " has the shape ",
+            stored.sizes(), ", but the model's configuration asks for ", parameter.sizes());
+    parameter.set_requires_grad(false);
+    parameter.copy_(stored);
+  }
+  model->eval();
+  return model;
+}
+
+}  // namespace ichigo

@@ -1,0 +1,85 @@
+// Llama (and Qwen2, its sibling with biases on q, k and v): GQA, RoPE with llama3 scaling, RMSNorm, SwiGLU, tied or
+// untied head. One definition for training (packed sequences) and inference (KV cache).
+// Parameter names are Hugging Face's: model.embed_tokens.weight, model.layers.0.self_attn.q_proj.weight...
+#pragma once
+#include <torch/nn/module.h>
+
+#include <algorithm>
+#include <functional>
+#include <memory>
+#include <nlohmann/json_fwd.hpp>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "nn/cached_attention.h"
+#include "nn/rotary.h"
+#include "weights/weight_file.h"
+
+namespace ichigo {
+
+struct LlamaConfig {
+  int64_t hidden_size = 576, intermediate_size = 1536, num_hidden_layers = 30;
+  int64_t num_attention_heads = 9, num_key_value_heads = 3, head_dim = 64;
+  int64_t vocab_size = 49152, max_position_embeddings = 8192;
+  double rms_norm_eps = 1e-5, rope_theta = 1e5;
+  std::optional<RopeScaling> rope_scaling;
+  bool tie_word_embeddings = true, attention_bias = false;  // attention_bias: on q, k, v only (Qwen2)
+
+  // config.json of a published Llama or Qwen2 directory (old and new spelling). Throws Error naming what is missing.
+  static LlamaConfig from_json(const nlohmann::json& json);
+  nlohmann::json to_json() const;
+  void validate() const;
+  int64_t parameters() const;
+};
+
+// Keys and values of one sequence, for every layer.
+class KeyValueCache {
+ public:
+  int64_t length() const { return length_; }
+  // Forgets everything from position `length` on.
+  void truncate(int64_t length) { length_ = std::min(length_, length); }
+
+ private:
+  friend class Llama;
+  std::vector<LayerCache> layers_;
+  int64_t length_ = 0;
+};
+
+class Llama : public torch::nn::Module {
+ public:
+  // Parameters are uninitialised (load_llama or initialize fills them).
+  explicit Llama(const LlamaConfig& config, at::TensorOptions options = {});
+  const LlamaConfig& config() const { return config_; }
+
+  // Inference: ids int64 [time] behind cache.length() earlier ones -> hidden states [time, hidden_size] after the
+  // final norm; the cache grows by `time`.
+  at::Tensor forward(const at::Tensor& ids, KeyValueCache& cache);
+  // Training: ids int64 [total], sequences packed one behind another; lengths say where each ends and no attention
+  // crosses them. -> hidden states [total, hidden_size] after the final norm. With `checkpointing`, activations
+  // inside each layer are recomputed in the backward pass.
+  at::Tensor forward_packed(const at::Tensor& ids, const std::vector<int64_t>& lengths, bool checkpointing = false);
+  // hidden [..., hidden_size] -> float32 logits [..., vocab_size].
+  at::Tensor logits(const at::Tensor& hidden);
+  // The output head's weight [vocab_size, hidden_size] (the embedding when tied).
+  const at::Tensor& head() const;
+  const at::Tensor& embedding() const;
+
+  // Every parameter under its Hugging Face name, in the order in which directories list them.
+  std::vector<std::pair<std::string, at::Tensor>> hugging_face_parameters() const;
+
+ private:
+  struct Layer;
+  LlamaConfig config_;
+  std::vector<std::shared_ptr<Layer>> layers_;
+  at::Tensor embed_, norm_, head_;
+  RotaryTable rotary_;
+  std::vector<std::function<at::Tensor(const at::Tensor&)>> checkpointed_calls_;  // alive until the backward pass
+};
+
+// Loads the weights (names as in Hugging Face directories) with their shapes checked, converted to `dtype`.
+std::shared_ptr<Llama> load_llama(const LlamaConfig& config, const WeightFile& weights, at::ScalarType dtype,
+                                  at::Device device = at::kCPU);
+
+}  // namespace ichigo

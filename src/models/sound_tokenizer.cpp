@@ -1,0 +1,87 @@
+// Speech to sound codes: log-mel, Whisper's encoder, bottleneck (WhisperSpeech vq_stoks.py, encode_mel).
+#include "models/sound_tokenizer.h"
+
+#include <ATen/ATen.h>
+
+#include "audio/audio_file.h"
+#include "audio/log_mel.h"
+#include "base/error.h"
+#include "base/stopwatch.h"
+
+namespace ichigo {
+
+namespace {
+
+constexpr int64_t kWindowFrames = 3000;
+constexpr size_t kWindowSamples = kWindowFrames * kHop;
+
+}  // namespace
+
+SoundTokenizer::SoundTokenizer(std::shared_ptr<WhisperEncoder> encoder, std::shared_ptr<Bottleneck> bottleneck)
+    : encoder_(std::move(encoder)), bottleneck_(std::move(bottleneck)) {
+  require(encoder_->config().n_audio_state == config().width, "the sound tokenizer is for a Whisper encoder ",
+          config().width, " wide (", config().whisper_model_name, "), this one is ", encoder_->config().n_audio_state);
+  require(encoder_->config().n_audio_ctx * 2 == kWindowFrames, "the Whisper encoder has ",
+          encoder_->config().n_audio_ctx, " positions, expected ", kWindowFrames / 2);
+}
+
+SoundTokenizer SoundTokenizer::load(const std::filesystem::path& bottleneck_path,
+                                    const std::filesystem::path& whisper_path, at::ScalarType dtype) {
+  return {load_whisper(whisper_path, dtype, /*with_decoder=*/false).encoder, load_bottleneck(bottleneck_path, dtype)};
+}
+
+at::Tensor SoundTokenizer::features(const at::Tensor& mel) const {
+  require(mel.dim() == 2, "sound tokenizer: log-mel has shape ", mel.sizes(), ", expected [bands, frames]");
+  const int64_t frames = mel.size(1);
+  require(frames <= kWindowFrames, "sound tokenizer: ", frames, " mel frames in one window, expected at most ",
+          kWindowFrames);
+  int64_t padded = kWindowFrames;
+  if (config().cut_to_length) {
+    padded = std::clamp<int64_t>((frames + config().tail_frames + 3) / 4 * 4, 4, kWindowFrames);
+  }
+  return encoder_->forward(at::constant_pad_nd(mel, {0, padded - frames}, kSilentLogMel).unsqueeze(0));
+}
+
+std::vector<int> SoundTokenizer::encode(std::span<const float> samples, double* mel_milliseconds) const {
+  const at::NoGradGuard no_grad;
+  std::vector<int> codes;
+  const std::vector<size_t> starts =
+      samples.size() > kWindowSamples ? split_at_pauses(samples) : std::vector<size_t>{0};
+  for (size_t i = 0; i < starts.size(); ++i) {
+    const size_t end = i + 1 < starts.size() ? starts[i + 1] : samples.size();
+    Stopwatch watch;
+    const at::Tensor mel =
+        log_mel(samples.subspan(starts[i], end - starts[i]), static_cast<int>(encoder_->config().n_mels));
+    if (mel_milliseconds != nullptr) *mel_milliseconds += watch.lap();
+    const int64_t count = mel.size(1) / 2 / config().downsample;
+    if (config().mask_embs && count == 0) continue;
+    at::Tensor piece = bottleneck_->quantize(bottleneck_->project(bottleneck_->pool(features(mel)))).view(-1);
+    if (config().mask_embs) piece = piece.narrow(0, 0, count);
+    const auto* data = piece.const_data_ptr<int64_t>();
+    codes.insert(codes.end(), data, data + piece.numel());
+  }
+  return codes;
+}
+
+std::vector<size_t> split_at_pauses(std::span<const float> samples, double window_seconds) {
+  const auto window = static_cast<size_t>(window_seconds * kSampleRate);
+  constexpr size_t kQuiet = kSampleRate / 10, kStep = kHop;
+  constexpr size_t kGrid = 4 * kHop;  // a sound code's samples: no part of one is lost at a split
+  require(window > static_cast<size_t>(kSampleRate), "split_at_pauses: a window of ", window_seconds,
+          " s, expected more than 1 s");
+  std::vector<size_t> starts{0};
+  while (samples.size() - starts.back() > window) {
+    const size_t last = starts.back() + window;
+    size_t best = last;
+    double least = std::numeric_limits<double>::infinity();
+    for (size_t at = last - kSampleRate; at + kQuiet <= last; at += kStep) {
+      double energy = 0;
+      for (size_t i = at; i < at + kQuiet; ++i) energy += static_cast<double>(samples[i]) * samples[i];
+      if (energy < least) least = energy, best = (at + kQuiet / 2) / kGrid * kGrid;
+    }
+    starts.push_back(best);
+  }
+  return starts;
+}
+
+}  // namespace ichigo

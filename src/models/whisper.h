@@ -1,0 +1,69 @@
+// Whisper's encoder and decoder (openai-whisper model.py), one definition for training and inference.
+// Not here: the log-mel (audio/log_mel) and decoding by token rules (models/whisper_decoding).
+#pragma once
+#include <torch/nn/module.h>
+
+#include <filesystem>
+#include <memory>
+#include <vector>
+
+#include "weights/weight_file.h"
+
+namespace ichigo {
+
+struct WhisperConfig {
+  int64_t n_mels = 80, n_vocab = 51864;
+  int64_t n_audio_ctx = 1500, n_audio_state = 384, n_audio_head = 6, n_audio_layer = 4;
+  int64_t n_text_ctx = 448, n_text_state = 384, n_text_head = 6, n_text_layer = 4;
+  bool multilingual() const { return n_vocab >= 51865; }
+  void validate() const;  // throws Error
+};
+
+class WhisperEncoder : public torch::nn::Module {
+ public:
+  explicit WhisperEncoder(const WhisperConfig& config);
+  // log-mel [batch, n_mels, frames] (frames even, at most 2 * n_audio_ctx) -> [batch, frames / 2, n_audio_state].
+  // Published use pads to 3000 frames; a shorter clip is encoded at its real length.
+  at::Tensor forward(const at::Tensor& mel);
+  const WhisperConfig& config() const { return config_; }
+
+ private:
+  struct Impl;
+  WhisperConfig config_;
+  std::shared_ptr<Impl> impl_;
+};
+
+// Keys and values of a decoder while it writes: self-attention grows, cross-attention is computed once.
+struct WhisperCache {
+  std::vector<at::Tensor> self_keys, self_values;    // per layer [batch, heads, length, head_dim]
+  std::vector<at::Tensor> cross_keys, cross_values;  // per layer [batch, heads, features, head_dim]
+  int64_t length = 0;
+};
+
+class WhisperDecoder : public torch::nn::Module {
+ public:
+  explicit WhisperDecoder(const WhisperConfig& config);
+  // tokens int64 [batch, time] after cache->length earlier ones, features [batch, frames, n_audio_state]
+  // -> logits float32 [batch, time, n_vocab]. Without a cache all tokens are given at once.
+  at::Tensor forward(const at::Tensor& tokens, const at::Tensor& features, WhisperCache* cache = nullptr);
+  // The two halves of forward: states after the final norm [batch, time, n_text_state], then logits of any of them.
+  at::Tensor hidden(const at::Tensor& tokens, const at::Tensor& features, WhisperCache* cache = nullptr);
+  at::Tensor logits(const at::Tensor& hidden);
+
+ private:
+  struct Impl;
+  WhisperConfig config_;
+  std::shared_ptr<Impl> impl_;
+};
+
+struct Whisper {
+  WhisperConfig config;
+  std::shared_ptr<WhisperEncoder> encoder;
+  std::shared_ptr<WhisperDecoder> decoder;  // null when only the encoder was asked for or is in the file
+};
+
+// Loads openai-whisper .pt (with or without decoder), a Hugging Face folder or safetensors, or a CTranslate2 folder,
+// whose shapes give the configuration; parameters are converted to `dtype`, evaluation mode, no gradients.
+Whisper load_whisper(const std::filesystem::path& path, at::ScalarType dtype = at::kFloat, bool with_decoder = true);
+
+}  // namespace ichigo

@@ -1,0 +1,178 @@
+#include "data/mixture.h"
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+#include <numeric>
+
+#include "base/error.h"
+
+namespace ichigo {
+namespace {
+
+bool usable(const SpeechRow& row, Task task) {
+  switch (task) {
+    case Task::kAnswer:
+      return !row.sound.empty() && !row.answer.empty();
+    case Task::kText:
+      return !row.text.empty() && !row.answer.empty();
+    case Task::kPretrain:
+    case Task::kTranscription:
+      return !row.sound.empty() && !row.text.empty();
+  }
+  return false;
+}
+
+void append(TrainingSample& sample, const std::vector<int64_t>& ids, bool target) {
+  sample.ids.insert(sample.ids.end(), ids.begin(), ids.end());
+  sample.target.insert(sample.target.end(), ids.size(), target ? 1 : 0);
+}
+
+}  // namespace
+
+Task parse_task(const std::string& name) {
+  if (name == "pretrain") return Task::kPretrain;
+  if (name == "answer") return Task::kAnswer;
+  if (name == "transcription") return Task::kTranscription;
+  if (name == "text") return Task::kText;
+  fail("unknown task \"", name, "\": use pretrain, answer, transcription or text");
+}
+
+LossMask parse_loss_mask(const std::string& name) {
+  if (name == "answer") return LossMask::kAnswer;
+  if (name == "all") return LossMask::kAll;
+  fail("unknown loss mask \"", name, "\": use answer or all");
+}
+
+Mixture::Mixture(const std::vector<MixtureSource>& sources, const ChatPrompt& prompt, const SoundVocabulary& sounds,
+                 const std::vector<int64_t>& end_of_text, LossMask mask, int64_t longest_sample, uint64_t seed)
+    : prompt_(prompt),
+      sounds_(sounds),
+      end_of_text_(end_of_text),
+      mask_(mask),
+      longest_sample_(longest_sample),
+      seed_(seed),
+      random_(Random::keyed(seed, stable_hash("mixture"))) {
+  require(!sources.empty(), "the mixture has no sources: name at least one token file");
+  for (const auto& config : sources) {
+    require(config.share > 0, config.rows.string(), ": its share of the mixture must be positive, not ", config.share);
+    Source source{config, read_token_file(config.rows), {}, -1, 0};
+    std::erase_if(source.rows, [&](const SpeechRow& row) { return !usable(row, config.task); });
+    require(!source.rows.empty(), config.rows.string(),
+            ": none of its rows has what its task needs (text, answer, sound)");
+    shuffle(source, 0);
+    sources_.push_back(std::move(source));
+  }
+}
+
+void Mixture::shuffle(Source& source, int64_t epoch) {
+  source.epoch = epoch;
+  source.position = 0;
+  source.order.resize(source.rows.size());
+  std::iota(source.order.begin(), source.order.end(), 0U);
+  Random::keyed(seed_, stable_hash(source.config.rows.string()), static_cast<uint64_t>(source.config.task), epoch)
+      .shuffle(source.order);
+}
+
+TrainingSample Mixture::make_sample(const SpeechRow& row, Task task) {
+  TrainingSample sample;
+  const bool inputs = mask_ == LossMask::kAll;
+  if (task == Task::kPretrain) {
+    append(sample, sounds_.ids(row.sound), true);
+    append(sample, prompt_.answer(row.text), true);
+  } else {
+    UserTurn turn;
+    if (task == Task::kText) {
+      turn.text = row.text;
+    } else {
+      turn.sound = row.sound;
+      if (task == Task::kTranscription) {
+        const auto& prompts = transcription_prompts();
+        turn.text = prompts[random_.below(prompts.size())];
+      }
+    }
+    append(sample, prompt_.opening(""), false);
+    append(sample, prompt_.user(turn), inputs);
+    append(sample, prompt_.answer(task == Task::kTranscription ? row.text : row.answer), true);
+  }
+  sample.target[0] = 0;
+  return sample;
+}
+
+TrainingSample Mixture::next_sample() {
+  double total = 0;
+  for (const auto& source : sources_) total += source.config.share;
+  double drawn = random_.uniform() * total;
+  size_t chosen = 0;
+  while (chosen + 1 < sources_.size() && drawn >= sources_[chosen].config.share)
+    drawn -= sources_[chosen++].config.share;
+  Source& source = sources_[chosen];
+  if (source.position == static_cast<int64_t>(source.order.size())) shuffle(source, source.epoch + 1);
+  return make_sample(source.rows[source.order[source.position++]], source.config.task);
+}
+
+std::vector<PackedBatch> Mixture::next_step(int64_t tokens, int64_t batch_tokens) {
+  std::vector<TrainingSample> samples;
+  int64_t drawn = 0;
+  int64_t passed_over = 0;
+  while (drawn < tokens) {
+    TrainingSample sample = next_sample();
+    const auto length = static_cast<int64_t>(sample.ids.size());
+    if (length > longest_sample_) {
+      ++skipped_;
+      require(++passed_over < 10000, "nearly every sample is longer than longest_sample = ", longest_sample_,
+              " tokens: raise it");
+      continue;
+    }
+    drawn += length;
+    samples.push_back(std::move(sample));
+  }
+  std::stable_sort(samples.begin(), samples.end(),
+                   [](const auto& a, const auto& b) { return a.ids.size() < b.ids.size(); });
+  std::vector<PackedBatch> batches;
+  for (const auto& sample : samples) {
+    const auto length = static_cast<int64_t>(sample.ids.size());
+    if (batches.empty() || static_cast<int64_t>(batches.back().ids.size()) + length > batch_tokens)
+      batches.emplace_back();
+    PackedBatch& batch = batches.back();
+    const auto start = static_cast<int64_t>(batch.ids.size());
+    batch.ids.insert(batch.ids.end(), sample.ids.begin(), sample.ids.end());
+    batch.lengths.push_back(length);
+    for (int64_t i = 1; i < length; ++i) {
+      if (sample.target[i] == 0) continue;
+      batch.target_rows.push_back(start + i - 1);
+      batch.targets.push_back(sample.ids[i]);
+    }
+  }
+  return batches;
+}
+
+int64_t Mixture::rows() const {
+  int64_t count = 0;
+  for (const auto& source : sources_) count += static_cast<int64_t>(source.rows.size());
+  return count;
+}
+
+nlohmann::json Mixture::state() const {
+  nlohmann::json sources = nlohmann::json::array();
+  for (const auto& source : sources_) {
+    sources.push_back({{"epoch", source.epoch}, {"position", source.position}, {"rows", source.rows.size()}});
+  }
+  return {{"random", random_.state()}, {"skipped", skipped_}, {"sources", sources}};
+}
+
+void Mixture::load_state(const nlohmann::json& state) {
+  const auto& sources = state.at("sources");
+  require(sources.size() == sources_.size(), "the checkpoint's mixture has ", sources.size(),
+          " sources, the recipe has ", sources_.size(), ": a changed mixture needs a new output folder");
+  for (size_t i = 0; i < sources_.size(); ++i) {
+    require(sources[i].at("rows").get<size_t>() == sources_[i].rows.size(), sources_[i].config.rows.string(), " has ",
+            sources_[i].rows.size(), " usable rows, the checkpoint was trained on ",
+            sources[i].at("rows").get<size_t>());
+    shuffle(sources_[i], sources[i].at("epoch").get<int64_t>());
+    sources_[i].position = sources[i].at("position").get<int64_t>();
+  }
+  random_.set_state(state.at("random").get<uint64_t>());
+  skipped_ = state.at("skipped").get<int64_t>();
+}
+
+}  // namespace ichigo

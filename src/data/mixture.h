@@ -1,0 +1,85 @@
+// What a decoder is trained on: token files mixed by share, turned into samples of ids and loss mask, and packed into
+// batches in which no attention crosses samples. The stream is deterministic and goes on exactly where it stopped.
+#pragma once
+#include <nlohmann/json_fwd.hpp>
+
+#include <cstdint>
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "base/random.h"
+#include "data/token_file.h"
+#include "text/chat_prompt.h"
+
+namespace ichigo {
+
+enum class Task {
+  kPretrain,       // bare speech, then what was said: next-token prediction
+  kAnswer,         // a spoken question and its answer
+  kTranscription,  // a prompt with speech, and what was said
+  kText,           // a typed question and its answer
+};
+Task parse_task(const std::string& name);  // pretrain, answer, transcription, text
+
+enum class LossMask {
+  kAnswer,  // the assistant's tokens only
+  kAll,     // every token but the first (Ichigo trains on inputs too)
+};
+LossMask parse_loss_mask(const std::string& name);  // answer, all
+
+struct MixtureSource {
+  std::filesystem::path rows;  // a token file
+  Task task = Task::kAnswer;
+  double share = 1;            // of samples, relative to the other sources
+};
+
+struct TrainingSample {
+  std::vector<int64_t> ids;
+  std::vector<uint8_t> target;  // 1 where ids[i] is to be predicted from ids[0..i)
+};
+
+// One forward pass: samples packed one behind another.
+struct PackedBatch {
+  std::vector<int64_t> ids, lengths;
+  std::vector<int64_t> target_rows, targets;  // hidden state `target_rows[j]` predicts the token `targets[j]`
+};
+
+class Mixture {
+ public:
+  // Throws Error: a source without usable rows, or a share that is not positive.
+  Mixture(const std::vector<MixtureSource>& sources, const ChatPrompt& prompt, const SoundVocabulary& sounds,
+          const std::vector<int64_t>& end_of_text, LossMask mask, int64_t longest_sample, uint64_t seed);
+
+  // Samples of at least `tokens` tokens in all, sorted by length and packed into batches of at most `batch_tokens`
+  // (a longer sample stands alone). Samples over the longest length are passed over.
+  std::vector<PackedBatch> next_step(int64_t tokens, int64_t batch_tokens);
+  int64_t rows() const;
+  // Samples left out so far because they were too long.
+  int64_t skipped() const { return skipped_; }
+
+  nlohmann::json state() const;
+  void load_state(const nlohmann::json& state);
+
+ private:
+  struct Source {
+    MixtureSource config;
+    std::vector<SpeechRow> rows;
+    std::vector<uint32_t> order;  // of this epoch
+    int64_t epoch = -1, position = 0;
+  };
+  TrainingSample next_sample();
+  TrainingSample make_sample(const SpeechRow& row, Task task);
+  void shuffle(Source& source, int64_t epoch);
+
+  std::vector<Source> sources_;
+  const ChatPrompt& prompt_;
+  const SoundVocabulary& sounds_;
+  std::vector<int64_t> end_of_text_;
+  LossMask mask_;
+  int64_t longest_sample_, skipped_ = 0;
+  uint64_t seed_;
+  Random random_;
+};
+
+}  // namespace ichigo

@@ -1,0 +1,195 @@
+#include "data/synthesis_output.h"
+
+#include <fcntl.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+
+#include "base/atomic_file.h"
+#include "base/error.h"
+#include "data/feature_file.h"
+#include "data/token_file.h"
+
+namespace ichigo {
+namespace {
+
+namespace fs = std::filesystem;
+
+// A file that only grows, held by one process at a time.
+class AppendFile {
+ public:
+  explicit AppendFile(const fs::path& path) : path_(path) {
+    if (path.has_parent_path()) fs::create_directories(path.parent_path());
+    descriptor_ = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644);
+    check(descriptor_ >= 0);
+    require(::flock(descriptor_, LOCK_EX | LOCK_NB) == 0, path.string(), " is being written by another process");
+  }
+  ~AppendFile() {
+    if (descriptor_ >= 0) ::close(descriptor_);
+  }
+  AppendFile(const AppendFile&) = delete;
+  AppendFile& operator=(const AppendFile&) = delete;
+
+  int64_t size() const { return static_cast<int64_t>(fs::file_size(path_)); }
+  // Forgets everything from here on; writing goes on from here.
+  void cut(int64_t size) {
+    check(::ftruncate(descriptor_, size) == 0);
+    check(::lseek(descriptor_, size, SEEK_SET) == size);
+  }
+  void write(const void* data, size_t size) {
+    const char* next = static_cast<const char*>(data);
+    while (size > 0) {
+      const ssize_t written = ::write(descriptor_, next, size);
+      if (written < 0 && errno == EINTR) continue;
+      check(written > 0);
+      next += written;
+      size -= static_cast<size_t>(written);
+    }
+  }
+  void write(std::string_view text) { write(text.data(), text.size()); }
+  void sync() { check(::fsync(descriptor_) == 0); }
+  const fs::path& path() const { return path_; }
+
+ private:
+  void check(bool good) const {
+    require(good, "cannot write ", path_.string(), ": ", std::strerror(errno),
+            "; the rows before are whole: run the same command again to go on");
+  }
+  fs::path path_;
+  int descriptor_ = -1;
+};
+
+// Calls visit(line without newline) for each whole line; `visit` returns false at a line that does not count.
+// Cuts the file behind the last line that does and returns their number.
+template <typename Visit>
+int64_t keep_whole_lines(AppendFile& file, Visit visit) {
+  const std::string text = read_file(file.path());
+  size_t begin = 0;
+  int64_t lines = 0;
+  for (size_t end; (end = text.find('\n', begin)) != std::string::npos; begin = end + 1) {
+    bool good = false;
+    try {
+      good = visit(lines, std::string_view(text).substr(begin, end - begin));
+    } catch (const std::exception& error) {
+      fail(file.path().string(), ":", lines + 1, ": damaged (", error.what(), "); move the file away to begin anew");
+    }
+    if (!good) break;
+    ++lines;
+  }
+  file.cut(static_cast<int64_t>(begin));
+  return lines;
+}
+
+class CodesOutput : public SynthesisOutput {
+ public:
+  explicit CodesOutput(const fs::path& output) : list_(output.string() + ".jsonl") {
+    rows_ = keep_whole_lines(list_, [](int64_t line, std::string_view text) {
+      require(parse_token_line(text).index == line, "its index is not ", line);
+      return true;
+    });
+  }
+  int64_t rows() const override { return rows_; }
+  void write(const SpokenRow& spoken) override {
+    list_.write(token_file_line(
+        {rows_, spoken.row->text, spoken.row->answer, spoken.row->kind, spoken.voice, spoken.seconds, spoken.sound}));
+    ++rows_;
+  }
+  void sync() override { list_.sync(); }
+
+ private:
+  AppendFile list_;
+  int64_t rows_ = 0;
+};
+
+class FeaturesOutput : public SynthesisOutput {
+ public:
+  FeaturesOutput(const fs::path& output, int64_t width)
+      : list_(output.string() + ".jsonl"), data_(output.string() + ".features"), width_(width) {
+    const int64_t available = data_.size() / bytes_per_frame();
+    rows_ = keep_whole_lines(list_, [&](int64_t line, std::string_view text) {
+      const FeatureClip clip = parse_feature_line(text);
+      require(clip.index == line && clip.offset == frames_ && clip.frames >= 0, "its index or offset is wrong");
+      // After a power cut the list may have reached the disk before the data.
+      if (clip.frames > available - frames_) return false;
+      frames_ += clip.frames;
+      return true;
+    });
+    data_.cut(frames_ * bytes_per_frame());
+  }
+  int64_t rows() const override { return rows_; }
+  void write(const SpokenRow& spoken) override {
+    const at::Tensor features = spoken.features.contiguous();
+    require(features.dim() == 2 && features.size(1) == width_ && features.scalar_type() == at::kBFloat16,
+            "features must be bfloat16 [frames, ", width_, "]");
+    data_.write(features.const_data_ptr(), features.nbytes());
+    list_.write(feature_line({rows_, frames_, features.size(0), spoken.row->text, spoken.voice, spoken.phonemes}));
+    frames_ += features.size(0);
+    ++rows_;
+  }
+  void sync() override {
+    data_.sync();
+    list_.sync();
+  }
+
+ private:
+  int64_t bytes_per_frame() const { return width_ * static_cast<int64_t>(sizeof(at::BFloat16)); }
+  AppendFile list_, data_;
+  int64_t width_, rows_ = 0, frames_ = 0;
+};
+
+class AudioOutput : public SynthesisOutput {
+ public:
+  explicit AudioOutput(const fs::path& output) : output_(output), list_(output / "list.tsv") {
+    const int64_t lines = keep_whole_lines(list_, [&](int64_t line, std::string_view text) {
+      if (line == 0) require(text == kHeader, "its header is not ours");
+      return line == 0 || fs::exists(synthesis_audio_path(output_, line - 1));
+    });
+    if (lines == 0) list_.write(concat(kHeader, "\n"));
+    rows_ = std::max<int64_t>(lines - 1, 0);
+  }
+  int64_t rows() const override { return rows_; }
+  void write(const SpokenRow& spoken) override {
+    const SynthesisRow& row = *spoken.row;
+    std::string accept;
+    for (const auto& key : row.accept) accept += (accept.empty() ? "" : "|") + key;
+    const auto path = fs::relative(synthesis_audio_path(output_, rows_), output_);
+    std::string line;
+    for (const std::string& cell :
+         {path.string(), row.text, accept.empty() ? row.answer : accept, row.text, spoken.voice}) {
+      line += (line.empty() ? "" : "\t") + cell;
+    }
+    list_.write(line + "\n");
+    ++rows_;
+  }
+  void sync() override { list_.sync(); }
+
+ private:
+  static constexpr std::string_view kHeader = "path\ttext\tanswer\ttranscript\tvoice";
+  fs::path output_;
+  AppendFile list_;
+  int64_t rows_ = 0;
+};
+
+}  // namespace
+
+fs::path synthesis_audio_path(const fs::path& output, int64_t index) {
+  std::string number = std::to_string(index);
+  number.insert(0, number.size() < 6 ? 6 - number.size() : 0, '0');
+  return output / "audio" / (number + ".flac");
+}
+
+std::unique_ptr<SynthesisOutput> open_synthesis_output(const SynthesisRecipe& recipe, int64_t width) {
+  switch (recipe.kind) {
+    case SynthesisKind::kCodes:
+      return std::make_unique<CodesOutput>(recipe.output);
+    case SynthesisKind::kFeatures:
+      return std::make_unique<FeaturesOutput>(recipe.output, width);
+    default:
+      return std::make_unique<AudioOutput>(recipe.output);
+  }
+}
+
+}  // namespace ichigo

@@ -1,0 +1,44 @@
+// The three things that `ichigo synthesize` writes, row by row in order, so that a run killed at any moment goes on
+// behind the last whole row: a token file, a feature file, or FLAC files with a list.
+#pragma once
+#include <ATen/core/Tensor.h>
+
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "data/synthesis_recipe.h"
+
+namespace ichigo {
+
+// A row that was spoken.
+struct SpokenRow {
+  const SynthesisRow* row = nullptr;
+  std::string voice;  // or "recording:PATH"
+  double seconds = 0;
+  std::vector<int> sound;             // codes
+  at::Tensor features;                // features: bfloat16 [frames, width]
+  std::vector<std::string> phonemes;  // features
+};
+
+class SynthesisOutput {
+ public:
+  virtual ~SynthesisOutput() = default;
+  // Rows that are there already; what a kill left half-written behind them is gone.
+  virtual int64_t rows() const = 0;
+  // Appends row number rows(). Throws Error (a full disk, say); the rows before stay whole.
+  virtual void write(const SpokenRow& row) = 0;
+  // Brings everything to the disk.
+  virtual void sync() = 0;
+};
+
+// OUTPUT.jsonl, OUTPUT.jsonl with OUTPUT.features, or OUTPUT/list.tsv. `width`: of the features.
+// Throws Error when the list is damaged or another process writes it.
+std::unique_ptr<SynthesisOutput> open_synthesis_output(const SynthesisRecipe& recipe, int64_t width);
+
+// OUTPUT/audio/000017.flac
+std::filesystem::path synthesis_audio_path(const std::filesystem::path& output, int64_t index);
+
+}  // namespace ichigo

@@ -1,0 +1,195 @@
+#include "data/synthesis_recipe.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "base/error.h"
+#include "base/recipe.h"
+#include "data/corpus.h"
+#include "data/questions.h"
+#include "weights/base_weights.h"
+
+namespace ichigo {
+namespace {
+
+struct Source {
+  double share = 0;
+  int64_t copies = 0;
+  std::vector<SynthesisRow> rows;        // sentences, instructions, recordings
+  std::optional<QuestionSet> questions;  // always by share
+};
+
+Range read_range(RecipeNode node, double lowest) {
+  Range range{node.number("min", 1), node.number("max", 1)};
+  node.finish();
+  require(lowest < range.min && range.min <= range.max, node.where(), ": expected ", lowest, " < min <= max");
+  return range;
+}
+
+std::vector<WeightedVoice> read_voices(RecipeNode& recipe) {
+  std::vector<WeightedVoice> voices;
+  for (auto& node : recipe.children("voices")) {
+    const auto names = node.texts("names");
+    const double weight = node.number("weight", 1);
+    node.finish();
+    require(!names.empty(), node.where(), ": \"names\" must list at least one voice");
+    require(weight > 0, node.where(), ": \"weight\" must be positive");
+    for (const auto& name : names) voices.push_back({name, weight / static_cast<double>(names.size())});
+  }
+  return voices;
+}
+
+AugmentationConfig read_augmentation(RecipeNode node) {
+  AugmentationConfig config;
+  for (const auto& [key, value] :
+       std::initializer_list<std::pair<const char*, double*>>{{"probability", &config.probability},
+                                                              {"min_speed", &config.min_speed},
+                                                              {"max_speed", &config.max_speed},
+                                                              {"min_gain_db", &config.min_gain_db},
+                                                              {"max_gain_db", &config.max_gain_db},
+                                                              {"noise_probability", &config.noise_probability},
+                                                              {"min_snr_db", &config.min_snr_db},
+                                                              {"max_snr_db", &config.max_snr_db},
+                                                              {"room_probability", &config.room_probability},
+                                                              {"min_room_seconds", &config.min_room_seconds},
+                                                              {"max_room_seconds", &config.max_room_seconds}}) {
+    *value = node.number(key, *value);
+  }
+  node.finish();
+  try {
+    config.validate();
+  } catch (const Error& error) {
+    fail(node.where(), ": ", error.what());
+  }
+  return config;
+}
+
+Source read_source(RecipeNode& node) {
+  Source source;
+  const auto split = [&] { return parse_split(node.text("split", "train"), node.where()); };
+  for (const char* key : {"questions", "sentences", "instructions", "recordings", "split"})
+    node.text(key, "");  // known
+  int texts = 0;
+  if (node.has("questions")) {
+    ++texts;
+    source.questions.emplace(node.path("questions"), split());
+  }
+  if (node.has("sentences")) {
+    ++texts;
+    for (auto& text : read_sentences(node.path("sentences"), split())) {
+      source.rows.push_back({std::move(text), "", "transcript", {}, {}});
+    }
+  }
+  if (node.has("instructions")) {
+    ++texts;
+    const TsvTable table = read_tsv(node.path("instructions"));
+    for (size_t row = 0; row < table.size(); ++row) {
+      require(!table.at(row, "question").empty() && !table.at(row, "answer").empty(), table.place(row),
+              ": question and answer must not be empty");
+      source.rows.push_back({table.at(row, "question"), table.at(row, "answer"), "instruction", {}, {}});
+    }
+  }
+  if (node.has("recordings")) {
+    ++texts;
+    for (auto& recording : read_recordings(node.path("recordings"))) {
+      source.rows.push_back({std::move(recording.transcript), "", "transcript", {}, std::move(recording.path)});
+    }
+  }
+  require(texts == 1, node.where(), ": expected one of \"questions\", \"sentences\", \"instructions\", \"recordings\"");
+  source.share = node.number("share", 0);
+  source.copies = node.integer("copies", 0);
+  node.finish();
+  require(source.share >= 0 && source.copies >= 0 && (source.share > 0) != (source.copies > 0), node.where(),
+          ": expected either \"share\" (of the recipe's \"rows\") or \"copies\" (of each text), above zero");
+  require(source.copies == 0 || !source.questions, node.where(), ": questions are drawn by \"share\"");
+  require(source.copies <= 1000, node.where(), ": \"copies\" must be at most 1000");
+  return source;
+}
+
+// `count` rows: each of the items once in random order, then again in another order...
+void append_cycled(const std::vector<SynthesisRow>& items, int64_t count, Random random,
+                   std::vector<SynthesisRow>& rows) {
+  std::vector<size_t> order(items.size());
+  for (size_t i = 0; i < order.size(); ++i) order[i] = i;
+  for (int64_t i = 0; i < count; ++i) {
+    const auto place = static_cast<size_t>(i) % order.size();
+    if (place == 0) random.shuffle(order);
+    rows.push_back(items[order[place]]);
+  }
+}
+
+std::vector<SynthesisRow> plan_rows(const std::vector<Source>& sources, int64_t drawn, uint64_t seed) {
+  double total = 0, done = 0;
+  for (const auto& source : sources) total += source.share;
+  std::vector<SynthesisRow> rows;
+  int64_t taken = 0;
+  for (size_t i = 0; i < sources.size(); ++i) {
+    const Source& source = sources[i];
+    const Random random = Random::keyed(seed, stable_hash("source"), i);
+    if (source.copies > 0) {
+      append_cycled(source.rows, source.copies * static_cast<int64_t>(source.rows.size()), random, rows);
+      continue;
+    }
+    done += source.share;
+    const int64_t count = std::llround(static_cast<double>(drawn) * done / total) - taken;
+    taken += count;
+    if (source.questions) {
+      for (auto& question : source.questions->draw(count, random.state())) {
+        rows.push_back(
+            {std::move(question.text), std::move(question.answer), "question", std::move(question.accept), {}});
+      }
+    } else {
+      append_cycled(source.rows, count, random, rows);
+    }
+  }
+  Random::keyed(seed, stable_hash("order")).shuffle(rows);
+  return rows;
+}
+
+}  // namespace
+
+SynthesisRecipe read_synthesis_recipe(const std::filesystem::path& path) {
+  RecipeNode node = read_recipe(path);
+  SynthesisRecipe recipe;
+  const std::string kind = node.text("synthesize");
+  if (kind == "features") {
+    recipe.kind = SynthesisKind::kFeatures;
+    recipe.cut_to_length = node.flag("cut_to_length", true);
+    recipe.tail_frames = node.integer("tail_frames", 0);
+    require(recipe.tail_frames >= 0 && recipe.tail_frames <= 3000, path.string(),
+            ": \"tail_frames\" must be from 0 to 3000");
+  } else if (kind == "audio") {
+    recipe.kind = SynthesisKind::kAudio;
+  } else {
+    require(kind == "codes", path.string(), ": \"synthesize\" must be \"codes\", \"features\" or \"audio\", not \"",
+            kind, "\"");
+    recipe.tokenizer = resolve_base(node.text("tokenizer"));
+  }
+  if (recipe.kind != SynthesisKind::kAudio) recipe.whisper = resolve_base(node.text("whisper"));
+  recipe.output = node.path("output");
+  recipe.seed = static_cast<uint64_t>(node.integer("seed", 1));
+  recipe.voices = read_voices(node);
+  recipe.rate = read_range(node.child("rate"), 0);
+  recipe.pitch = read_range(node.child("pitch"), 0);
+  recipe.noise = node.path("noise", "");
+  if (node.has("augmentation")) recipe.augmentation = read_augmentation(node.child("augmentation"));
+  require(recipe.noise.empty() || recipe.augmentation, path.string(), ": \"noise\" needs \"augmentation\"");
+  const int64_t drawn = node.integer("rows", 0);
+  std::vector<Source> sources;
+  bool shares = false;
+  for (auto& child : node.children("sources")) {
+    sources.push_back(read_source(child));
+    shares = shares || sources.back().share > 0;
+  }
+  node.finish();
+  require(!sources.empty(), path.string(), ": \"sources\" must list at least one source of texts");
+  require(
+      drawn >= 0 && drawn <= 100'000'000 && (drawn > 0) == shares, path.string(),
+      shares ? ": \"rows\" must say how many rows are drawn by share" : ": \"rows\" needs a source with a \"share\"");
+  recipe.rows = plan_rows(sources, drawn, recipe.seed);
+  const bool spoken = std::ranges::any_of(recipe.rows, [](const auto& row) { return row.recording.empty(); });
+  require(!spoken || !recipe.voices.empty(), path.string(), ": \"voices\" must list who speaks the texts");
+  return recipe;
+}
+
+}  // namespace ichigo

@@ -1,0 +1,222 @@
+#include "data/synthesize.h"
+
+#include <ATen/ATen.h>
+#include <ATen/Parallel.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cstdio>
+#include <map>
+#include <nlohmann/json.hpp>
+
+#include "audio/audio_file.h"
+#include "audio/log_mel.h"
+#include "audio/resampler.h"
+#include "audio/text_to_speech.h"
+#include "base/atomic_file.h"
+#include "base/error.h"
+#include "base/interrupt.h"
+#include "base/mapped_file.h"
+#include "base/parallel.h"
+#include "base/progress.h"
+#include "data/corpus.h"
+#include "data/phoneme_set.h"
+#include "data/synthesis_output.h"
+#include "data/synthesis_recipe.h"
+#include "models/sound_tokenizer.h"
+
+namespace ichigo {
+namespace {
+
+namespace fs = std::filesystem;
+
+uint64_t hash_file(const fs::path& path) {
+  const MappedFile file(path);
+  return stable_hash({reinterpret_cast<const char*>(file.bytes().data()), file.bytes().size()});
+}
+
+// The contents of a file, or of the files directly in a folder.
+uint64_t hash_path(const fs::path& path) {
+  if (!fs::is_directory(path)) return hash_file(path);
+  std::vector<fs::path> files;
+  for (const auto& entry : fs::directory_iterator(path)) {
+    if (entry.is_regular_file()) files.push_back(entry.path());
+  }
+  std::ranges::sort(files);
+  std::string all;
+  for (const auto& file : files) all += concat(file.filename().string(), "\n", hash_file(file), "\n");
+  return stable_hash(all);
+}
+
+uint64_t hash_rows(const SynthesisRecipe& recipe) {
+  uint64_t hash = 0;
+  const auto add = [&](const std::string& text) { hash = hash * 0x100000001B3ULL + stable_hash(text); };
+  for (const auto& row : recipe.rows) {
+    for (const auto& text : {row.text, row.answer, row.kind, row.recording.string()}) add(text);
+    if (recipe.kind != SynthesisKind::kAudio) continue;  // nothing else is written with its keys
+    for (const auto& key : row.accept) add(key);
+  }
+  return hash;
+}
+
+// Refuses to go on with an output that was begun with anything else than the same recipe, texts and weights.
+void check_fingerprint(const fs::path& recipe_path, const SynthesisRecipe& recipe) {
+  nlohmann::ordered_json print;
+  print["recipe"] = concat(hash_file(recipe_path));
+  print["texts"] = concat(hash_rows(recipe));
+  for (const auto& [name, path] : {std::pair{"tokenizer", recipe.tokenizer}, {"whisper", recipe.whisper}}) {
+    if (!path.empty()) print[name] = concat(hash_path(path));
+  }
+  const fs::path file = recipe.kind == SynthesisKind::kAudio ? recipe.output / "fingerprint.json"
+                                                             : fs::path(recipe.output.string() + ".fingerprint.json");
+  if (!fs::exists(file)) {
+    write_file(file, print.dump(1) + "\n");
+    return;
+  }
+  const auto found = nlohmann::json::parse(read_file(file), nullptr, /*allow_exceptions=*/false);
+  for (const auto& [key, value] : print.items()) {
+    require(found.is_object() && found.contains(key) && found[key] == value, recipe.output.string(),
+            " was begun by another run (different ", key, ") than ", recipe_path.string(), " is now; remove it and ",
+            file.string(), ", or choose another output");
+  }
+}
+
+SoundTokenizer load_tokenizer(const SynthesisRecipe& recipe) {
+  if (recipe.kind == SynthesisKind::kCodes) return SoundTokenizer::load(recipe.tokenizer, recipe.whisper);
+  // Only the encoder counts; the bottleneck is what the features will train.
+  const Whisper whisper = load_whisper(recipe.whisper, at::kFloat, /*with_decoder=*/false);
+  SoundTokenizerConfig config;
+  config.width = whisper.config.n_audio_state;
+  config.n_head = whisper.config.n_audio_head;
+  config.head_width = config.width / config.n_head;
+  config.cut_to_length = recipe.cut_to_length;
+  config.tail_frames = recipe.tail_frames;
+  return {whisper.encoder, std::make_shared<Bottleneck>(config)};
+}
+
+// Encoder output of the audio itself, without what it was padded with: bfloat16 [samples / 160 / 2, width].
+at::Tensor encoder_features(const SoundTokenizer& tokenizer, std::span<const float> samples) {
+  std::vector<at::Tensor> pieces;
+  std::vector<size_t> starts = samples.size() > 30U * kSampleRate ? split_at_pauses(samples) : std::vector<size_t>{0};
+  starts.push_back(samples.size());
+  for (size_t i = 0; i + 1 < starts.size(); ++i) {
+    const auto piece = samples.subspan(starts[i], starts[i + 1] - starts[i]);
+    const at::Tensor mel = log_mel(piece, static_cast<int>(tokenizer.encoder().config().n_mels));
+    pieces.push_back(tokenizer.features(mel)[0].narrow(0, 0, mel.size(1) / 2));
+  }
+  return at::cat(pieces).to(at::kBFloat16);
+}
+
+class Speaker {
+ public:
+  explicit Speaker(const SynthesisRecipe& recipe) : recipe_(recipe) {
+    for (const auto& voice : recipe.voices) {
+      if (!voices_.contains(voice.name)) voices_.emplace(voice.name, open_voice(voice.name));
+      total_weight_ += voice.weight;
+    }
+    if (recipe.noise.empty()) return;
+    const TsvTable list = read_tsv(recipe.noise);
+    for (size_t row = 0; row < list.size(); ++row) {
+      noises_.push_back(read_audio(recipe.noise.parent_path() / list.at(row, "path")));
+    }
+    require(!noises_.empty(), recipe.noise.string(), " lists no recordings");
+  }
+
+  // 16 kHz samples of a row; sets its voice.
+  std::vector<float> speak(const SynthesisRow& row, Random& random, std::string& voice) const {
+    std::vector<float> samples;
+    if (row.recording.empty()) {
+      voice = choose(random);
+      const VoiceSettings settings{random.uniform(recipe_.rate.min, recipe_.rate.max),
+                                   random.uniform(recipe_.pitch.min, recipe_.pitch.max)};
+      const Audio audio = voices_.at(voice)->speak(row.text, settings);
+      samples = resample(audio.samples, audio.rate, kSampleRate);
+    } else {
+      voice = "recording:" + row.recording.string();
+      samples = read_audio(row.recording);
+    }
+    return recipe_.augmentation ? augment(samples, *recipe_.augmentation, noises_, random) : samples;
+  }
+
+ private:
+  const std::string& choose(Random& random) const {
+    double left = random.uniform() * total_weight_;
+    for (const auto& voice : recipe_.voices) {
+      left -= voice.weight;
+      if (left < 0) return voice.name;
+    }
+    return recipe_.voices.back().name;
+  }
+  const SynthesisRecipe& recipe_;
+  std::map<std::string, std::unique_ptr<TextToSpeech>> voices_;
+  double total_weight_ = 0;
+  std::vector<std::vector<float>> noises_;
+};
+
+SpokenRow produce(const SynthesisRecipe& recipe, const Speaker& speaker, const std::optional<SoundTokenizer>& tokenizer,
+                  int64_t index) {
+  thread_local bool prepared = false;
+  if (!std::exchange(prepared, true)) at::set_num_threads(1);
+  const at::NoGradGuard no_grad;
+  SpokenRow spoken;
+  spoken.row = &recipe.rows[static_cast<size_t>(index)];
+  Random random = Random::keyed(recipe.seed, stable_hash("row"), index);
+  const std::vector<float> samples = speaker.speak(*spoken.row, random, spoken.voice);
+  spoken.seconds = static_cast<double>(samples.size()) / kSampleRate;
+  switch (recipe.kind) {
+    case SynthesisKind::kCodes:
+      spoken.sound = tokenizer->encode(samples);
+      break;
+    case SynthesisKind::kFeatures:
+      spoken.features = encoder_features(*tokenizer, samples);
+      spoken.phonemes = fold_phones(espeak_phonemes(spoken.row->text));
+      break;
+    case SynthesisKind::kAudio:
+      write_audio(synthesis_audio_path(recipe.output, index), samples);
+      break;
+  }
+  return spoken;
+}
+
+}  // namespace
+
+SynthesizeResult synthesize(const fs::path& recipe_path, const SynthesizeOptions& options) {
+  require(options.threads >= 0 && options.limit >= 0, "threads and limit must not be negative");
+  const SynthesisRecipe recipe = read_synthesis_recipe(recipe_path);
+  check_fingerprint(recipe_path, recipe);
+  const Speaker speaker(recipe);  // first: voices speak in processes split off from this one while it is small
+  std::optional<SoundTokenizer> tokenizer;
+  if (recipe.kind != SynthesisKind::kAudio) tokenizer.emplace(load_tokenizer(recipe));
+  const auto output = open_synthesis_output(recipe, tokenizer ? tokenizer->config().width : 0);
+
+  SynthesizeResult result{output->rows(), static_cast<int64_t>(recipe.rows.size()), 0, recipe.output};
+  require(result.rows <= result.total, recipe.output.string(), " has more rows than the recipe asks for");
+  const int64_t end = options.limit > 0 ? std::min(result.total, result.rows + options.limit) : result.total;
+  // A thread waits while its voice's process speaks: two for each core keep the cores busy.
+  const int threads =
+      options.threads > 0 ? options.threads : static_cast<int>(2 * std::max(1U, std::thread::hardware_concurrency()));
+  Progress progress("synthesize", result.total, "rows", result.rows);
+  const auto begin = std::chrono::steady_clock::now();
+  try {
+    parallel_ordered<SpokenRow>(
+        result.rows, end, threads, [&](int64_t index, int) { return produce(recipe, speaker, tokenizer, index); },
+        [&](int64_t, const SpokenRow& row) {
+          output->write(row);
+          ++result.rows;
+          result.seconds += row.seconds;
+          const double elapsed = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+          char detail[48];
+          std::snprintf(detail, sizeof detail, "%.0f x real time", result.seconds / std::max(elapsed, 1e-3));
+          progress.update(result.rows, detail);
+          return !interrupted();
+        });
+  } catch (const Error&) {
+    // Ctrl-C reaches the processes that speak for us, too, and they end in the middle of a sentence.
+    if (!interrupted()) throw;
+  }
+  progress.finish();
+  output->sync();
+  return result;
+}
+
+}  // namespace ichigo

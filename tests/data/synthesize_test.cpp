@@ -1,0 +1,204 @@
+#include "data/synthesize.h"
+
+#include <ATen/ATen.h>
+#include <ATen/Parallel.h>
+#include <gtest/gtest.h>
+#include <sys/resource.h>
+
+#include <csignal>
+#include <map>
+
+#include "audio/audio_file.h"
+#include "base/atomic_file.h"
+#include "base/random.h"
+#include "data/corpus.h"
+#include "data/feature_file.h"
+#include "data/token_file.h"
+#include "golden.h"
+#include "models/sound_tokenizer.h"
+#include "temporary_folder.h"
+
+namespace ichigo {
+namespace {
+
+namespace fs = std::filesystem;
+using test::error_of;
+
+// Contents of the files below a folder by their relative path.
+std::map<std::string, std::string> contents(const fs::path& folder) {
+  std::map<std::string, std::string> files;
+  for (const auto& entry : fs::recursive_directory_iterator(folder)) {
+    if (entry.is_regular_file()) files[fs::relative(entry.path(), folder).string()] = read_file(entry.path());
+  }
+  return files;
+}
+
+class SynthesizeTest : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    std::string sentences;
+    for (const char* text : {"A cat.", "Red sky.", "Good tea.", "Nine men.", "Run home.", "Big dog."}) {
+      sentences += std::string(text) + "\n";
+    }
+    write_file(folder_ / "sentences.txt", sentences);
+    Random random(1);
+    std::vector<float> noise(8000);
+    for (auto& sample : noise) sample = static_cast<float>(0.1 * random.normal());
+    write_audio(folder_ / "noise/a.wav", noise);
+    write_file(folder_ / "noise/list.tsv", "path\ttranscript\na.wav\thiss\n");
+  }
+  // Writes the recipe; its output lies in a folder of its own.
+  fs::path recipe(const std::string& name, const std::string& kind, const std::string& extra = "") {
+    const std::string here = folder_.path().string();
+    write_file(folder_ / (name + ".yaml"),
+               "synthesize: " + kind + "\noutput: " + here + "/" + name + "/out\nseed: 3\nrows: 8\n" +
+                   "sources:\n  - {sentences: " + here + "/sentences.txt, share: 1}\n  - {recordings: " + here +
+                   "/noise/list.tsv, copies: 2}\n" +
+                   "voices:\n  - {names: ['espeak:en-us+f2', 'espeak:en-gb'], weight: 2}\n" +
+                   "rate: {min: 0.9, max: 1.2}\nnoise: " + here + "/noise/list.tsv\n" +
+                   "augmentation: {probability: 0.8, min_speed: 0.9, max_speed: 1.1}\n" + extra);
+    return folder_ / (name + ".yaml");
+  }
+  SynthesizeResult run(const fs::path& recipe, int threads = 2, int64_t limit = 0) {
+    testing::internal::CaptureStderr();
+    try {
+      const auto result = synthesize(recipe, {threads, limit});
+      testing::internal::GetCapturedStderr();
+      return result;
+    } catch (...) {
+      testing::internal::GetCapturedStderr();
+      throw;
+    }
+  }
+  // What a run that is never disturbed writes, against threads, limits and cuts at any byte.
+  void expect_same_whatever_happens(const std::string& kind, const std::string& extra = "", int cuts = 4) {
+    EXPECT_EQ(run(recipe("whole", kind, extra)).rows, 10);
+    const auto whole = contents(folder_ / "whole");
+
+    const auto limited = recipe("limited", kind, extra);
+    EXPECT_EQ(run(limited, 1, 3).rows, 3);
+    EXPECT_EQ(run(limited, 2, 1).rows, 4);
+    EXPECT_EQ(run(limited, 1).rows, 10);
+    EXPECT_EQ(without_fingerprint(contents(folder_ / "limited")), without_fingerprint(whole));
+
+    Random random(7);
+    for (int i = 0; i < cuts; ++i) {
+      for (const auto& [name, text] : whole) {
+        if (name.ends_with("fingerprint.json") || name.ends_with(".flac")) continue;
+        fs::resize_file(folder_ / "whole" / name, random.below(text.size()));
+      }
+      EXPECT_EQ(run(folder_ / "whole.yaml").rows, 10);
+      EXPECT_EQ(contents(folder_ / "whole"), whole);
+    }
+  }
+  static std::map<std::string, std::string> without_fingerprint(std::map<std::string, std::string> files) {
+    std::erase_if(files, [](const auto& file) { return file.first.ends_with("fingerprint.json"); });
+    return files;
+  }
+  test::TemporaryFolder folder_;
+};
+
+TEST_F(SynthesizeTest, AudioIsTheSameWhateverHappens) {
+  expect_same_whatever_happens("audio");
+  const TsvTable list = read_tsv(folder_ / "whole/out/list.tsv");
+  ASSERT_EQ(list.size(), 10U);
+  int recordings = 0;
+  for (size_t row = 0; row < list.size(); ++row) {
+    const Audio audio = read_audio_native(folder_ / "whole/out" / list.at(row, "path"));
+    EXPECT_EQ(audio.rate, 16000);
+    EXPECT_GT(audio.seconds(), 0.2);
+    EXPECT_EQ(list.at(row, "text"), list.at(row, "transcript"));
+    recordings += list.at(row, "voice").starts_with("recording:") ? 1 : 0;
+  }
+  EXPECT_EQ(recordings, 2);
+}
+
+TEST_F(SynthesizeTest, CodesAreTheSameWhateverHappens) {
+  ICHIGO_GOLDEN_OR_SKIP(tokenizer_path, "whispervq/seven_language.model");
+  ICHIGO_GOLDEN_OR_SKIP(whisper_path, "whisper/tiny-random.pt");
+  const std::string weights = "tokenizer: " + tokenizer_path.string() + "\nwhisper: " + whisper_path.string() + "\n";
+  expect_same_whatever_happens("codes", weights, /*cuts=*/1);
+
+  // The same rows as audio files give nearly the same codes: only 16-bit rounding lies between.
+  run(recipe("audio", "audio"));
+  const TsvTable list = read_tsv(folder_ / "audio/out/list.tsv");
+  const auto rows = read_token_file(folder_ / "whole/out.jsonl");
+  ASSERT_EQ(rows.size(), 10U);
+  const SoundTokenizer tokenizer = SoundTokenizer::load(tokenizer_path, whisper_path);
+  at::set_num_threads(1);
+  size_t same = 0, total = 0;
+  for (size_t i = 0; i < rows.size(); ++i) {
+    EXPECT_EQ(rows[i].text, list.at(i, "text"));
+    EXPECT_EQ(rows[i].kind, "transcript");
+    const auto codes = tokenizer.encode(read_audio(folder_ / "audio/out" / list.at(i, "path")));
+    ASSERT_EQ(codes.size(), rows[i].sound.size());
+    EXPECT_EQ(codes.size(), static_cast<size_t>(rows[i].seconds * 25));
+    for (size_t j = 0; j < codes.size(); ++j) same += codes[j] == rows[i].sound[j] ? 1 : 0;
+    total += codes.size();
+  }
+  EXPECT_GT(static_cast<double>(same), 0.9 * static_cast<double>(total));
+}
+
+TEST_F(SynthesizeTest, FeaturesAreTheSameWhateverHappens) {
+  ICHIGO_GOLDEN_OR_SKIP(whisper_path, "whisper/tiny-random.pt");
+  expect_same_whatever_happens("features", "tail_frames: 20\nwhisper: " + whisper_path.string() + "\n");
+  const FeatureFile file(folder_ / "whole/out", 128);
+  ASSERT_EQ(file.clips().size(), 10U);
+  for (const auto& clip : file.clips()) {
+    EXPECT_FALSE(clip.phonemes.empty());
+    EXPECT_GT(clip.frames, 10);
+    EXPECT_TRUE(file.features(clip).to(at::kFloat).isfinite().all().item<bool>());
+  }
+}
+
+TEST_F(SynthesizeTest, RefusesToGoOnWithAnotherRecipeOrOtherTexts) {
+  const auto path = recipe("out", "audio");
+  run(path, 1, 1);
+  recipe("out", "audio", "pitch: {min: 0.9, max: 1.1}\n");
+  EXPECT_CONTAINS(error_of([&] { run(path); }), "another run (different recipe)");
+  recipe("out", "audio");
+  write_file(folder_ / "sentences.txt", "Another text.\n");
+  EXPECT_CONTAINS(error_of([&] { run(path); }), "another run (different texts)");
+}
+
+TEST_F(SynthesizeTest, AFullDiskLeavesAResumableState) {
+  ICHIGO_GOLDEN_OR_SKIP(whisper_path, "whisper/tiny-random.pt");
+  const std::string weights = "whisper: " + whisper_path.string() + "\n";
+  run(recipe("whole", "features", weights));
+  const auto path = recipe("full", "features", weights);
+  rlimit before{};
+  getrlimit(RLIMIT_FSIZE, &before);
+  const auto handler = std::signal(SIGXFSZ, SIG_IGN);
+  const rlimit small{50001, before.rlim_max};
+  setrlimit(RLIMIT_FSIZE, &small);
+  const std::string message = error_of([&] { run(path); });
+  setrlimit(RLIMIT_FSIZE, &before);
+  std::signal(SIGXFSZ, handler);
+  EXPECT_CONTAINS(message, "cannot write");
+  EXPECT_CONTAINS(message, "out.features");
+  EXPECT_EQ(run(path).rows, 10);
+  EXPECT_EQ(without_fingerprint(contents(folder_ / "full")), without_fingerprint(contents(folder_ / "whole")));
+}
+
+TEST_F(SynthesizeTest, SaysWhatIsWrongWithARecipe) {
+  const auto error = [&](const std::string& yaml) {
+    write_file(folder_ / "bad.yaml", yaml);
+    return error_of([&] { run(folder_ / "bad.yaml"); });
+  };
+  const std::string sentences = (folder_ / "sentences.txt").string();
+  const std::string start = "synthesize: audio\noutput: " + (folder_ / "bad").string() + "\n";
+  EXPECT_CONTAINS(error("synthesize: music\noutput: x\n"), "must be \"codes\", \"features\" or \"audio\"");
+  EXPECT_CONTAINS(error(start), "at least one source");
+  EXPECT_CONTAINS(error(start + "sources: [{sentences: " + sentences + ", shares: 1}]\n"),
+                  "bad.yaml:3: sources[0]: unknown key \"shares\"; did you mean \"share\"?");
+  EXPECT_CONTAINS(error(start + "sources: [{sentences: " + sentences + "}]\n"), "either \"share\"");
+  EXPECT_CONTAINS(error(start + "sources: [{share: 1}]\n"), "sources[0]: expected one of");
+  EXPECT_CONTAINS(error(start + "sources: [{sentences: " + sentences + ", share: 1}]\n"), "\"rows\" must say");
+  EXPECT_CONTAINS(error(start + "sources: [{sentences: " + sentences + ", copies: 1}]\n"), "\"voices\"");
+  EXPECT_CONTAINS(error(start + "rate: {min: 0, max: 1}\n"), "rate");
+  EXPECT_CONTAINS(error(start + "augmentation: {probability: 3}\n"), "augmentation");
+  EXPECT_FALSE(fs::exists(folder_ / "bad"));
+}
+
+}  // namespace
+}  // namespace ichigo

@@ -1,0 +1,25 @@
+// Checkpoints: one folder per saved step, written under a temporary name, fsynced and renamed, so that a run killed
+// at any moment finds a whole one. RUN/checkpoint-000120/{state.safetensors,state.json}; the newest two are kept.
+#pragma once
+#include <ATen/core/Tensor.h>
+
+#include <filesystem>
+#include <map>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <string>
+
+namespace ichigo {
+
+struct Checkpoint {
+  int64_t step = 0;
+  std::map<std::string, at::Tensor> tensors;
+  nlohmann::json values;  // position in the data, generator states, the recipe's fingerprint
+};
+
+// Throws Error (a full disk, say) leaving older checkpoints as they were.
+void save_checkpoint(const std::filesystem::path& run, const Checkpoint& checkpoint, int keep = 2);
+// The newest whole checkpoint of a run, or nothing. Partial ones are ignored.
+std::optional<Checkpoint> load_newest_checkpoint(const std::filesystem::path& run);
+
+}  // namespace ichigo

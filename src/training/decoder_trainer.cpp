@@ -1,0 +1,266 @@
+// Teaches a Llama decoder sound tokens: stage 1 (transcribed speech) and stage 2 (spoken instructions, transcription,
+// text) of Ichigo's recipe (arXiv 2410.15316, section 3), by recipe. Not here: the mixture (data/mixture), the
+// arithmetic of AdamW (training/optimizer).
+#include <ATen/ATen.h>
+
+#include <chrono>
+#include <cmath>
+#include <nlohmann/json.hpp>
+
+#include "base/device.h"
+#include "base/error.h"
+#include "base/interrupt.h"
+#include "base/progress.h"
+#include "base/recipe.h"
+#include "data/mixture.h"
+#include "models/fused_model.h"
+#include "nn/linear_cross_entropy.h"
+#include "training/checkpoint.h"
+#include "training/metrics.h"
+#include "training/optimizer.h"
+#include "training/schedule.h"
+#include "training/trainers.h"
+#include "weights/base_weights.h"
+#include "weights/safetensors.h"
+
+namespace ichigo {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+double seconds_since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
+
+struct DecoderRecipe {
+  std::filesystem::path output, base, codebook;
+  std::vector<MixtureSource> mixture, validation;
+  AdamWConfig optimizer;
+  ScheduleConfig schedule;
+  LossMask loss = LossMask::kAnswer;
+  int64_t codes = 512, seed = 1, step_tokens = 8192, batch_tokens = 4096, longest_sample = 512;
+  int64_t checkpoint_steps = 100, validation_steps = 50, validation_tokens = 8192;
+  bool checkpointing = false, bf16 = true;
+
+  static DecoderRecipe read(const std::filesystem::path& path) {
+    RecipeNode node = read_recipe(path);
+    DecoderRecipe recipe;
+    node.text("train");
+    recipe.output = node.path("output");
+    recipe.base = node.path("base");
+    recipe.codebook = node.path("codebook", "");
+    recipe.codes = node.integer("codes", recipe.codes);
+    recipe.seed = node.integer("seed", recipe.seed);
+    recipe.loss = parse_loss_mask(node.text("loss", "answer"));
+    recipe.step_tokens = node.integer("step_tokens", recipe.step_tokens);
+    recipe.batch_tokens = node.integer("batch_tokens", recipe.batch_tokens);
+    recipe.longest_sample = node.integer("longest_sample", recipe.longest_sample);
+    recipe.checkpoint_steps = node.integer("checkpoint_steps", recipe.checkpoint_steps);
+    recipe.validation_steps = node.integer("validation_steps", recipe.validation_steps);
+    recipe.validation_tokens = node.integer("validation_tokens", recipe.validation_tokens);
+    recipe.checkpointing = node.flag("activation_checkpointing", recipe.checkpointing);
+    recipe.bf16 = node.flag("bf16", recipe.bf16);
+    recipe.schedule.total_steps = node.integer("steps", 1000);
+    recipe.schedule.peak = node.number("learning_rate", 3e-4);
+    recipe.schedule.warmup_steps = node.integer("warmup_steps", 50);
+    recipe.schedule.final_share = node.number("final_share", 0.0);
+    recipe.optimizer.beta2 = node.number("beta2", 0.95);
+    recipe.optimizer.weight_decay = node.number("weight_decay", 0.01);
+    recipe.optimizer.clip = node.number("clip", 1.0);
+    recipe.mixture = sources(node, "mixture");
+    recipe.validation = sources(node, "validation");
+    node.finish();
+    recipe.schedule.validate();
+    recipe.optimizer.validate();
+    for (const auto& [name, value] : {std::pair{"codes", recipe.codes},
+                                      {"step_tokens", recipe.step_tokens},
+                                      {"batch_tokens", recipe.batch_tokens},
+                                      {"longest_sample", recipe.longest_sample},
+                                      {"checkpoint_steps", recipe.checkpoint_steps},
+                                      {"steps", recipe.schedule.total_steps}}) {
+      require(value > 0, path.string(), ": ", name, " must be positive, not ", value);
+    }
+    return recipe;
+  }
+
+ private:
+  static std::vector<MixtureSource> sources(RecipeNode& node, const std::string& key) {
+    std::vector<MixtureSource> list;
+    for (RecipeNode& child : node.children(key)) {
+      list.push_back({child.path("rows"), parse_task(child.text("task")), child.number("share", 1.0)});
+      child.finish();
+    }
+    return list;
+  }
+};
+
+class DecoderTrainer {
+ public:
+  DecoderTrainer(const std::filesystem::path& path, DecoderRecipe recipe)
+      : recipe_(std::move(recipe)),
+        base_(open_model_directory(resolve_base(recipe_.base))),
+        prompt_(extended(base_.tokenizer, recipe_.codes), recognize_chat_template(base_.chat_template)),
+        sounds_(base_.tokenizer),
+        mixture_(recipe_.mixture, prompt_, sounds_, base_.stop_tokens, recipe_.loss, recipe_.longest_sample,
+                 recipe_.seed) {
+    std::fprintf(stderr, "%s: %lld rows, %lld steps of %lld tokens\n", path.c_str(),
+                 static_cast<long long>(mixture_.rows()), static_cast<long long>(recipe_.schedule.total_steps),
+                 static_cast<long long>(recipe_.step_tokens));
+    build_model();
+  }
+
+  void run(const TrainOptions& options) {
+    int64_t step = resume();
+    const int64_t total = recipe_.schedule.total_steps;
+    const int64_t stop = options.stop_after_steps > 0 ? std::min(total, step + options.stop_after_steps) : total;
+    if (step < stop) train_steps(step, stop, options.stop_after_seconds);
+    if (completed_ == total) {
+      write_language_model(recipe_.output / "model", {model_->config().to_json(), base_.tokenizer, base_.chat_template,
+                                                     base_.stop_tokens},
+                           ordered_weights(), {}, int64_t{2} << 30);
+      std::fprintf(stderr, "the model is in %s\n", (recipe_.output / "model").c_str());
+    }
+  }
+
+ private:
+  static const BytePairTokenizer& extended(BytePairTokenizer& tokenizer, int64_t codes) {
+    if (tokenizer.id_of(sound_token(0)) < 0) SoundVocabulary::extend(tokenizer, codes);
+    return tokenizer;
+  }
+
+  void build_model() {
+    LlamaConfig config = LlamaConfig::from_json(base_.config);
+    auto loaded = load_llama(config, *base_.weights, at::kFloat);
+    const int64_t rows = std::max(config.vocab_size, base_.tokenizer.vocabulary_size());
+    at::Tensor codebook;
+    if (!recipe_.codebook.empty()) codebook = open_weights(recipe_.codebook)->load("rq.layers.0._codebook.embed").flatten(0, -2);
+    const at::ScalarType dtype = recipe_.bf16 ? at::kBFloat16 : at::kFloat;
+    const int64_t old_rows = config.vocab_size;
+    config.vocab_size = rows;
+    model_ = std::make_shared<Llama>(config, at::TensorOptions().dtype(dtype));
+    const auto from = loaded->hugging_face_parameters();
+    auto to = model_->hugging_face_parameters();
+    const at::NoGradGuard no_grad;
+    // The optimiser's masters must begin from the float32 values, not from their bfloat16 roundings.
+    for (size_t i = 0; i < to.size(); ++i) {
+      const bool vocabulary = from[i].second.size(0) == old_rows && to[i].second.size(0) == rows && rows != old_rows;
+      const at::Tensor start = vocabulary ? extend_embedding(from[i].second, rows, sounds_.id(0), codebook, recipe_.seed)
+                                          : from[i].second;
+      to[i].second.copy_(start);
+      masters_[to[i].first] = start;
+    }
+    optimizer_ = std::make_unique<AdamW>(to, recipe_.optimizer, masters_);
+    masters_.clear();
+    for (auto& [name, parameter] : to) parameter.set_requires_grad(true);
+  }
+
+  // Returns the step to begin with.
+  int64_t resume() {
+    const auto checkpoint = load_newest_checkpoint(recipe_.output);
+    if (!checkpoint) return 0;
+    optimizer_->load_state(checkpoint->tensors);
+    mixture_.load_state(checkpoint->values.at("mixture"));
+    tokens_ = checkpoint->values.at("tokens").get<int64_t>();
+    completed_ = checkpoint->step;
+    std::fprintf(stderr, "resuming after step %lld\n", static_cast<long long>(checkpoint->step));
+    return checkpoint->step;
+  }
+
+  void save(int64_t step) {
+    save_checkpoint(recipe_.output, {step, optimizer_->state(), {{"mixture", mixture_.state()}, {"tokens", tokens_}}});
+    completed_ = step;
+  }
+
+  // Sum of the losses of one packed batch; with gradients where they are enabled.
+  at::Tensor loss_of(const PackedBatch& batch) {
+    const at::Tensor hidden = model_->forward_packed(at::tensor(batch.ids, at::kLong), batch.lengths, recipe_.checkpointing);
+    const at::Tensor rows = hidden.index_select(0, at::tensor(batch.target_rows, at::kLong));
+    return linear_cross_entropy(rows, model_->head(), at::tensor(batch.targets, at::kLong));
+  }
+
+  void train_steps(int64_t step, int64_t stop, double stop_seconds) {
+    const double peak = measure_matrix_peak();
+    const double parameters = static_cast<double>(model_->config().parameters());
+    MetricsLog log(recipe_.output, step);
+    Progress progress("training", recipe_.schedule.total_steps, "steps", step);
+    const auto start = Clock::now();
+    int64_t run_tokens = 0;
+    double busy = 0;
+    for (; step < stop; ++step) {
+      const auto step_start = Clock::now();
+      double loss = 0;
+      int64_t targets = 0;
+      int64_t tokens = 0;
+      for (const auto& batch : mixture_.next_step(recipe_.step_tokens, recipe_.batch_tokens)) {
+        const at::Tensor batch_loss = loss_of(batch);
+        batch_loss.backward();
+        optimizer_->accumulate();
+        loss += batch_loss.item<double>();
+        targets += static_cast<int64_t>(batch.targets.size());
+        tokens += static_cast<int64_t>(batch.ids.size());
+      }
+      const double rate = learning_rate(recipe_.schedule, step);
+      const double norm = optimizer_->step(rate, 1.0 / static_cast<double>(targets));
+      const double seconds = seconds_since(step_start);
+      loss /= static_cast<double>(targets);
+      require(std::isfinite(loss) && std::isfinite(norm), "training diverged at step ", step, " (loss ", loss,
+              ", gradient norm ", norm, "): lower learning_rate; the checkpoint before it is kept");
+      run_tokens += tokens;
+      tokens_ += tokens;
+      busy += seconds;
+      const double gflops = 6e-9 * parameters * static_cast<double>(tokens) / seconds;
+      nlohmann::json line = {{"step", step},       {"loss", loss},          {"learning_rate", rate},
+                             {"gradient_norm", norm}, {"tokens", tokens_},  {"tokens_per_s", tokens / seconds},
+                             {"gflops", gflops},   {"matrix_peak_gflops", peak}};
+      if (!recipe_.validation.empty() && ((step + 1) % recipe_.validation_steps == 0 || step + 1 == stop)) {
+        line["validation_loss"] = validate();
+      }
+      log.write(line);
+      const double mean_gflops = 6e-9 * parameters * static_cast<double>(run_tokens) / busy;
+      char detail[160];
+      std::snprintf(detail, sizeof detail, "loss %.3f, %.0f tokens/s, %.0f GFLOP/s = %.0f %% of the matrix peak %.0f",
+                    loss, static_cast<double>(run_tokens) / busy, mean_gflops, 100 * mean_gflops / peak, peak);
+      progress.update(step + 1, detail);
+      const bool out_of_time = stop_seconds > 0 && seconds_since(start) > stop_seconds;
+      if ((step + 1) % recipe_.checkpoint_steps == 0 || step + 1 == stop || out_of_time || interrupted()) save(step + 1);
+      if (out_of_time || interrupted()) break;
+    }
+  }
+
+  // Mean loss of a fixed drawing of the validation sources.
+  double validate() {
+    const at::NoGradGuard no_grad;
+    Mixture mixture(recipe_.validation, prompt_, sounds_, base_.stop_tokens, LossMask::kAnswer, recipe_.longest_sample,
+                    recipe_.seed);
+    double loss = 0;
+    size_t targets = 0;
+    for (const auto& batch : mixture.next_step(recipe_.validation_tokens, recipe_.batch_tokens)) {
+      loss += loss_of(batch).item<double>();
+      targets += batch.targets.size();
+    }
+    return loss / static_cast<double>(targets);
+  }
+
+  std::vector<std::pair<std::string, at::Tensor>> ordered_weights() const {
+    const auto masters = optimizer_->master_weights();
+    std::vector<std::pair<std::string, at::Tensor>> weights;
+    for (const auto& [name, parameter] : model_->hugging_face_parameters()) weights.emplace_back(name, masters.at(name));
+    return weights;
+  }
+
+  DecoderRecipe recipe_;
+  ModelDirectory base_;
+  ChatPrompt prompt_;
+  SoundVocabulary sounds_;
+  Mixture mixture_;
+  std::shared_ptr<Llama> model_;
+  std::map<std::string, at::Tensor> masters_;
+  std::unique_ptr<AdamW> optimizer_;
+  int64_t completed_ = 0, tokens_ = 0;
+};
+
+}  // namespace
+
+void train_decoder(const std::filesystem::path& recipe, const TrainOptions& options) {
+  DecoderTrainer(recipe, DecoderRecipe::read(recipe)).run(options);
+}
+
+}  // namespace ichigo

@@ -1,0 +1,24 @@
+// Metrics as JSON lines (RUN/metrics.jsonl), cut back to the checkpoint when a run resumes, and drawn as SVG curves.
+#pragma once
+#include <filesystem>
+#include <nlohmann/json.hpp>
+
+namespace ichigo {
+
+class MetricsLog {
+ public:
+  // Opens RUN/metrics.jsonl, dropping lines whose "step" is `resume_step` or later.
+  MetricsLog(const std::filesystem::path& run, int64_t resume_step);
+  void write(const nlohmann::json& line);  // one object with "step"; flushed
+
+ private:
+  std::filesystem::path path_;
+};
+
+// Draws every numeric key of RUN/metrics.jsonl over "step" into RUN/curves.svg with gnuplot. Throws Error without it.
+std::filesystem::path plot_metrics(const std::filesystem::path& run);
+
+// The machine's own bf16 (or float32, where bf16 is slow) matrix peak in GFLOP/s, measured now in about half a second.
+double measure_matrix_peak();
+
+}  // namespace ichigo

@@ -1,0 +1,227 @@
+#include "training/optimizer.h"
+
+#include <ATen/Parallel.h>
+#include <ATen/ops/empty.h>
+#include <ATen/ops/empty_like.h>
+#include <ATen/ops/full.h>
+#include <ATen/ops/zeros_like.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include "base/error.h"
+#include "nn/kernels/row_kernels.h"
+#include "training/kernels/adamw.h"
+
+namespace ichigo {
+namespace {
+
+constexpr int64_t kChunk = 1 << 16;  // elements; fixed, so that sums do not depend on the number of threads
+
+struct Chunk {
+  size_t slot;
+  int64_t begin, count;
+};
+
+bool is_bfloat16(const at::Tensor& tensor) {
+  return tensor.scalar_type() == at::kBFloat16;
+}
+const uint16_t* bits(const at::Tensor& tensor) {
+  return static_cast<const uint16_t*>(tensor.const_data_ptr());
+}
+uint16_t* mutable_bits(const at::Tensor& tensor) {
+  return static_cast<uint16_t*>(tensor.mutable_data_ptr());
+}
+
+template <typename Function>
+void parallel_elements(int64_t count, Function function) {
+  at::parallel_for(0, count, kChunk, [&](int64_t begin, int64_t end) { function(begin, end - begin); });
+}
+
+}  // namespace
+
+void AdamWConfig::validate() const {
+  require(beta1 >= 0 && beta1 < 1 && beta2 >= 0 && beta2 < 1, "AdamW's betas must be in [0, 1), not ", beta1, " and ",
+          beta2);
+  require(epsilon > 0, "AdamW's epsilon must be above 0, not ", epsilon);
+  require(weight_decay >= 0, "weight decay must be 0 or more, not ", weight_decay);
+  require(clip >= 0, "the gradient clip must be 0 (none) or more, not ", clip);
+}
+
+AdamW::AdamW(NamedParameters parameters, const AdamWConfig& config, const std::map<std::string, at::Tensor>& masters)
+    : config_(config) {
+  config.validate();
+  for (auto& [name, parameter] : parameters) {
+    const auto type = parameter.scalar_type();
+    require(type == at::kFloat || type == at::kBFloat16, "parameter ", name, " must be float32 or bfloat16");
+    require(parameter.is_contiguous(), "parameter ", name, " must be contiguous");
+    Slot slot;
+    slot.name = std::move(name);
+    slot.parameter = std::move(parameter);
+    const auto values = slot.parameter.detach();
+    slot.master = type == at::kFloat ? values : values.to(at::kFloat);
+    if (const auto master = masters.find(slot.name); master != masters.end()) slot.master.copy_(master->second);
+    if (const auto given = masters.find(slot.name); given != masters.end()) {
+      require(given->second.sizes() == values.sizes(), "the float32 values given for ", slot.name,
+              " have another shape than the parameter");
+      slot.master.copy_(given->second);
+      if (is_bfloat16(slot.parameter)) values.copy_(slot.master);
+    }
+    slot.first = at::zeros_like(slot.master);
+    slot.second = at::zeros_like(slot.master);
+    slots_.push_back(std::move(slot));
+  }
+}
+
+void AdamW::accumulate() {
+  for (auto& slot : slots_) {
+    auto& stored = slot.parameter.mutable_grad();
+    if (!stored.defined()) continue;
+    at::Tensor gradient = std::move(stored);
+    stored = at::Tensor();
+    gradient = gradient.contiguous();
+    const bool first = !slot.filled;
+    slot.filled = true;
+    if (!slot.parameter.is_cpu()) {
+      if (first) {
+        slot.gradient = gradient.to(at::kFloat);
+      } else {
+        slot.gradient.add_(gradient);
+      }
+      continue;
+    }
+    if (first && gradient.scalar_type() == at::kFloat && gradient.storage().use_count() == 1) {
+      slot.gradient = gradient;
+      continue;
+    }
+    if (!slot.gradient.defined()) slot.gradient = at::empty(slot.master.sizes(), slot.master.options());
+    float* to = slot.gradient.mutable_data_ptr<float>();
+    if (is_bfloat16(gradient)) {
+      const auto convert = first ? kernels::widen : kernels::add_bfloat16;
+      parallel_elements(gradient.numel(),
+                        [&](int64_t begin, int64_t count) { convert(bits(gradient) + begin, to + begin, count); });
+    } else if (first) {
+      slot.gradient.copy_(gradient);
+    } else {
+      const float* from = gradient.const_data_ptr<float>();
+      parallel_elements(gradient.numel(),
+                        [&](int64_t begin, int64_t count) { kernels::add_float(from + begin, to + begin, count); });
+    }
+  }
+}
+
+double AdamW::step(double learning_rate, double scale) {
+  std::vector<Chunk> chunks;
+  const bool on_cpu = slots_.empty() || slots_.front().parameter.is_cpu();
+  for (size_t i = 0; i < slots_.size(); ++i) {
+    auto& slot = slots_[i];
+    if (!slot.filled) {
+      if (slot.gradient.defined()) {
+        slot.gradient.zero_();
+      } else {
+        slot.gradient = at::zeros_like(slot.master);
+      }
+    }
+    const int64_t size = slot.master.numel();
+    for (int64_t begin = 0; on_cpu && begin < size; begin += kChunk) {
+      chunks.push_back({i, begin, std::min(kChunk, size - begin)});
+    }
+  }
+  double squares = 0;
+  if (on_cpu) {
+    std::vector<double> sums(chunks.size());
+    at::parallel_for(0, static_cast<int64_t>(chunks.size()), 1, [&](int64_t begin, int64_t end) {
+      for (int64_t c = begin; c < end; ++c) {
+        sums[c] = kernels::sum_of_squares(chunks[c].count,
+                                          slots_[chunks[c].slot].gradient.const_data_ptr<float>() + chunks[c].begin);
+      }
+    });
+    for (const double sum : sums) squares += sum;
+  } else {
+    for (const auto& slot : slots_) squares += slot.gradient.square().sum(at::kDouble).item<double>();
+  }
+  const double norm = std::sqrt(squares) * scale;
+  require(std::isfinite(norm), "the gradient of step ", steps_ + 1,
+          " is not finite; lower the learning rate and go on from the newest checkpoint");
+  if (config_.clip > 0) scale *= std::min(1.0, config_.clip / (norm + 1e-6));
+
+  ++steps_;
+  const double first_correction = 1 - std::pow(config_.beta1, static_cast<double>(steps_));
+  const double second_correction = std::sqrt(1 - std::pow(config_.beta2, static_cast<double>(steps_)));
+  auto decay_of = [&](const Slot& slot) {
+    const bool decays = config_.decay_vectors || slot.master.dim() > 1;
+    return 1 - (decays ? learning_rate * config_.weight_decay : 0);
+  };
+  if (on_cpu) {
+    at::parallel_for(0, static_cast<int64_t>(chunks.size()), 1, [&](int64_t begin, int64_t end) {
+      for (int64_t c = begin; c < end; ++c) {
+        auto& slot = slots_[chunks[c].slot];
+        const int64_t offset = chunks[c].begin, count = chunks[c].count;
+        const kernels::AdamWStep step{static_cast<float>(scale),
+                                      static_cast<float>(decay_of(slot)),
+                                      static_cast<float>(config_.beta1),
+                                      static_cast<float>(config_.beta2),
+                                      static_cast<float>(learning_rate / first_correction),
+                                      static_cast<float>(second_correction),
+                                      static_cast<float>(config_.epsilon)};
+        float* master = slot.master.mutable_data_ptr<float>() + offset;
+        kernels::adamw(count, step, slot.gradient.const_data_ptr<float>() + offset, master,
+                       slot.first.mutable_data_ptr<float>() + offset, slot.second.mutable_data_ptr<float>() + offset);
+        if (is_bfloat16(slot.parameter)) {
+          kernels::narrow(master, mutable_bits(slot.parameter) + offset, count);
+        }
+      }
+    });
+  } else {
+    const at::NoGradGuard no_gradient;
+    for (auto& slot : slots_) {
+      slot.gradient.mul_(scale);
+      slot.master.mul_(decay_of(slot));
+      slot.first.lerp_(slot.gradient, 1 - config_.beta1);
+      slot.second.mul_(config_.beta2).addcmul_(slot.gradient, slot.gradient, 1 - config_.beta2);
+      const auto denominator = slot.second.sqrt().div_(second_correction).add_(config_.epsilon);
+      slot.master.addcdiv_(slot.first, denominator, -learning_rate / first_correction);
+      if (is_bfloat16(slot.parameter)) slot.parameter.detach().copy_(slot.master);
+    }
+  }
+  for (auto& slot : slots_) slot.filled = false;
+  return norm;
+}
+
+std::map<std::string, at::Tensor> AdamW::state() const {
+  std::map<std::string, at::Tensor> state;
+  for (const auto& slot : slots_) {
+    state[slot.name + ".master"] = slot.master;
+    state[slot.name + ".first"] = slot.first;
+    state[slot.name + ".second"] = slot.second;
+  }
+  state["steps"] = at::full({1}, steps_, at::kLong);
+  return state;
+}
+
+void AdamW::load_state(const std::map<std::string, at::Tensor>& state) {
+  auto find = [&](const std::string& name, const at::Tensor& like) -> const at::Tensor& {
+    const auto found = state.find(name);
+    require(found != state.end(), "the optimiser's state has no \"", name, "\"");
+    require(found->second.sizes() == like.sizes() && found->second.scalar_type() == like.scalar_type(),
+            "the optimiser's state has \"", name, "\" in another shape or type than the model's ");
+    return found->second;
+  };
+  const at::NoGradGuard no_gradient;
+  for (auto& slot : slots_) {
+    slot.master.copy_(find(slot.name + ".master", slot.master));
+    slot.first.copy_(find(slot.name + ".first", slot.first));
+    slot.second.copy_(find(slot.name + ".second", slot.second));
+    if (is_bfloat16(slot.parameter)) slot.parameter.detach().copy_(slot.master);
+    slot.filled = false;
+  }
+  steps_ = find("steps", at::empty({1}, at::kLong)).item<int64_t>();
+}
+
+std::map<std::string, at::Tensor> AdamW::master_weights() const {
+  std::map<std::string, at::Tensor> weights;
+  for (const auto& slot : slots_) weights[slot.name] = slot.master;
+  return weights;
+}
+
+}  // namespace ichigo

@@ -1,0 +1,18 @@
+// Learning rate: linear warm-up, then cosine to `final_share` of the peak.
+#pragma once
+#include <cstdint>
+
+namespace ichigo {
+
+struct ScheduleConfig {
+  double peak = 1e-3;
+  int64_t warmup_steps = 0, total_steps = 0;
+  double final_share = 0;  // of the peak, at total_steps
+  void validate() const;   // throws Error
+};
+
+// The rate of step `step` (0 is the first): peak * step / warmup_steps while warming up, so that the very first step
+// changes nothing (as transformers' get_cosine_schedule_with_warmup does); constant when total_steps is 0.
+double learning_rate(const ScheduleConfig& config, int64_t step);
+
+}  // namespace ichigo

@@ -1,0 +1,21 @@
+#include "training/trainers.h"
+
+#include <string>
+
+#include "base/error.h"
+#include "base/recipe.h"
+
+namespace ichigo {
+
+void train(const std::filesystem::path& recipe, const TrainOptions& options) {
+  const std::string what = read_recipe(recipe).text("train");
+  if (what == "sound_tokenizer") return train_sound_tokenizer(recipe, options);
+  if (what == "decoder") return train_decoder(recipe, options);
+  fail(recipe.string(), ": \"train\" is \"", what, "\"; it must be sound_tokenizer or decoder");
+}
+
+std::filesystem::path run_folder(const std::filesystem::path& recipe) {
+  return read_recipe(recipe).path("output");
+}
+
+}  // namespace ichigo

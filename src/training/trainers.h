@@ -1,0 +1,21 @@
+// What `ichigo train RECIPE.yaml` runs: the recipe's "train" key names the trainer.
+#pragma once
+#include <filesystem>
+
+namespace ichigo {
+
+struct TrainOptions {
+  int64_t stop_after_steps = 0;   // 0: to the recipe's end; else stop (with a checkpoint) after so many more steps
+  double stop_after_seconds = 0;  // likewise by time
+};
+
+// train: sound_tokenizer | decoder; output: the folder of checkpoints, metrics and the model.
+// Resumes from the run's newest checkpoint. Throws Error.
+void train(const std::filesystem::path& recipe, const TrainOptions& options = {});
+// The recipe's key "output". Throws Error.
+std::filesystem::path run_folder(const std::filesystem::path& recipe);
+
+void train_sound_tokenizer(const std::filesystem::path& recipe, const TrainOptions& options);
+void train_decoder(const std::filesystem::path& recipe, const TrainOptions& options);
+
+}  // namespace ichigo

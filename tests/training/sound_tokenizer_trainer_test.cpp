@@ -1,0 +1,224 @@
+#include "training/sound_tokenizer_trainer.h"
+
+#include <ATen/ATen.h>
+#include <gtest/gtest.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <csignal>
+#include <cstdlib>
+#include <fstream>
+#include <nlohmann/json.hpp>
+#include <set>
+
+#include "base/atomic_file.h"
+#include "base/device.h"
+#include "base/error.h"
+#include "base/random.h"
+#include "data/feature_file.h"
+#include "folder.h"
+#include "training/clip_batches.h"
+#include "training/trainers.h"
+
+namespace ichigo {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr int64_t kWidth = 64, kPhones = 6;
+constexpr const char* kRecipeVariable = "ICHIGO_TEST_RECIPE";
+
+// Clips in which each phone is a direction of the features, held for a few positions, with silence between.
+void write_features(const fs::path& path, int64_t count) {
+  at::manual_seed(11);
+  Random random(5);
+  const auto directions = 3 * at::randn({kPhones + 1, kWidth});
+  std::vector<at::Tensor> all;
+  std::string list;
+  int64_t offset = 0;
+  for (int64_t index = 0; index < count; ++index) {
+    FeatureClip clip;
+    std::vector<at::Tensor> frames;
+    const auto hold = [&](int64_t which) {
+      const auto positions = 2 * (2 + static_cast<int64_t>(random.below(3)));
+      frames.push_back(directions[which].expand({positions, kWidth}) + 0.3 * at::randn({positions, kWidth}));
+    };
+    hold(kPhones);
+    for (int64_t i = 0; i < 3 + index % 4; ++i) {
+      const auto phone = static_cast<int64_t>(random.below(kPhones));
+      clip.phonemes.push_back(std::string(1, static_cast<char>('a' + phone)));
+      hold(phone);
+      hold(kPhones);
+    }
+    const auto features = at::cat(frames);
+    clip.index = index, clip.offset = offset, clip.frames = features.size(0), clip.source = "test";
+    offset += clip.frames;
+    list += feature_line(clip);
+    all.push_back(features);
+  }
+  const auto bytes = at::cat(all).to(at::kBFloat16).contiguous();
+  write_file(path.string() + ".features", {static_cast<const char*>(bytes.const_data_ptr()), bytes.nbytes()});
+  write_file(path.string() + ".jsonl", list);
+}
+
+fs::path write_recipe(const fs::path& folder, const std::string& output, const std::string& more = "", int steps = 40) {
+  set_threads(1);  // such small matrices gain nothing from more
+  const auto path = folder / (output + ".yaml");
+  write_file(path, "train: sound_tokenizer\noutput: " + (folder / output).string() + "\nfeatures: [" +
+                       (folder / "clips").string() + "]\nsteps: " + std::to_string(steps) +
+                       "\nbatch_seconds: 12\nlearning_rate: 3e-3\nwarmup_steps: 5\nquantize_after: 0.5\n"
+                       "checkpoint_steps: 7\ntime_mask: 0.05\n"
+                       "tokenizer: {width: 64, codes: 24, codebook_dim: 16}\n"
+                       "codebook: {kmeans_vectors: 2000}\n"
+                       "losses: {usage: 0.1}\n"
+                       "head: {width: 64, layers: 1, kernel: 5, dropout: 0.1}\n" +
+                       more);
+  return path;
+}
+
+std::vector<nlohmann::json> read_metrics(const fs::path& run) {
+  std::ifstream file(run / "metrics.jsonl");
+  std::vector<nlohmann::json> lines;
+  for (std::string line; std::getline(file, line);) lines.push_back(nlohmann::json::parse(line));
+  return lines;
+}
+
+void expect_same_model(const fs::path& one, const fs::path& other) {
+  for (const char* name : {"sound_tokenizer.safetensors", "ctc_head.safetensors", "ctc_head.json"}) {
+    EXPECT_TRUE(read_file(one / name) == read_file(other / name)) << name;
+  }
+}
+
+TEST(SoundTokenizerTrainer, LearnsToReadPhonesOffTheCodes) {
+  const test::Folder folder;
+  write_features(folder.path / "clips", 120);
+  train(write_recipe(folder.path, "run"));
+  const auto lines = read_metrics(folder.path / "run");
+  ASSERT_EQ(lines.size(), 40U);
+  for (size_t step = 0; step < lines.size(); ++step) EXPECT_EQ(lines[step].at("step"), step);
+  const double first = lines.front().at("ctc"), last = lines.back().at("ctc");
+  EXPECT_LT(last, 0.3 * first);
+  EXPECT_FALSE(lines[19].contains("commitment"));  // before k-means
+  EXPECT_LT(lines.back().at("commitment").get<double>(), 0.5);
+  EXPECT_GT(lines.back().at("perplexity").get<double>(), 7);  // more than one code for each of 6 phones and silence
+
+  const auto bottleneck = load_bottleneck(folder.path / "run/sound_tokenizer.safetensors");
+  EXPECT_TRUE(bottleneck->config().cut_to_length);
+  const FeatureFile file(folder.path / "clips", kWidth);
+  std::set<int64_t> used;
+  for (const auto& source : file.clips()) {
+    const Clip clip{&file, &source, source.frames / 2, {}};
+    const at::NoGradGuard no_gradient;
+    const auto codes = bottleneck->quantize(bottleneck->project(bottleneck->transform(pooled_features(clip))));
+    for (int64_t t = 0; t < codes.size(0); ++t) used.insert(codes[t].item<int64_t>());
+  }
+  EXPECT_GE(used.size(), 12U);
+  EXPECT_FALSE(used.contains(24));  // the mask code
+}
+
+TEST(SoundTokenizerTrainer, AStoppedRunEndsBitIdentical) {
+  const test::Folder folder;
+  write_features(folder.path / "clips", 60);
+  train(write_recipe(folder.path, "whole", "", 24));
+  const auto recipe = write_recipe(folder.path, "parts", "", 24);
+  for (const int64_t steps : {9, 6, 30}) {  // before k-means, across it, to the end
+    TrainOptions options;
+    options.stop_after_steps = steps;
+    train(recipe, options);
+  }
+  expect_same_model(folder.path / "whole", folder.path / "parts");
+  const auto one = read_metrics(folder.path / "whole"), other = read_metrics(folder.path / "parts");
+  ASSERT_EQ(one.size(), other.size());
+  for (size_t i = 0; i < one.size(); ++i) EXPECT_EQ(one[i].at("loss"), other[i].at("loss")) << i;
+}
+
+TEST(SoundTokenizerTrainer, DISABLED_IsTheRunThatIsKilled) {
+  set_threads(1);
+  if (const char* recipe = std::getenv(kRecipeVariable)) train(recipe);
+}
+
+TEST(SoundTokenizerTrainer, AKilledRunEndsBitIdentical) {
+  const test::Folder folder;
+  write_features(folder.path / "clips", 60);
+  train(write_recipe(folder.path, "whole", "", 24));
+  const auto recipe = write_recipe(folder.path, "killed", "", 24);
+  for (int kill = 0; kill < 2; ++kill) {
+    const pid_t child = ::fork();
+    ASSERT_GE(child, 0);
+    if (child == 0) {
+      // This program again, since a process whose threads have run must not fork and go on.
+      ::setenv(kRecipeVariable, recipe.c_str(), 1);
+      ::execl("/proc/self/exe", "test", "--gtest_also_run_disabled_tests",
+              "--gtest_filter=SoundTokenizerTrainer.DISABLED_IsTheRunThatIsKilled", nullptr);
+      ::_exit(127);
+    }
+    const auto wanted = folder.path / "killed" / (kill == 0 ? "checkpoint-000007" : "checkpoint-000014");
+    for (int wait = 0; wait < 3000 && !fs::exists(wanted); ++wait) ::usleep(10000);
+    ::usleep(7000);
+    ::kill(child, SIGKILL);
+    ::waitpid(child, nullptr, 0);
+    ASSERT_TRUE(fs::exists(wanted));
+  }
+  train(recipe);
+  expect_same_model(folder.path / "whole", folder.path / "killed");
+}
+
+TEST(SoundTokenizerTrainer, LearnsWithoutQuantisingForComparison) {
+  const test::Folder folder;
+  write_features(folder.path / "clips", 60);
+  train(write_recipe(folder.path, "run", "quantize: false\n"));
+  const auto lines = read_metrics(folder.path / "run");
+  EXPECT_FALSE(lines.back().contains("commitment"));
+  EXPECT_LT(lines.back().at("ctc").get<double>(), 0.3 * lines.front().at("ctc").get<double>());
+  EXPECT_FALSE(load_ctc_head(folder.path / "run").first->config().quantize);
+}
+
+TEST(SoundTokenizerTrainer, RefusesAnotherRecipesCheckpoints) {
+  const test::Folder folder;
+  write_features(folder.path / "clips", 20);
+  TrainOptions options;
+  options.stop_after_steps = 1;
+  train(write_recipe(folder.path, "run"), options);
+  EXPECT_THROW(train(write_recipe(folder.path, "run", "seed: 5\n"), options), Error);
+}
+
+TEST(SoundTokenizerTrainer, NamesWhatIsWrongWithARecipe) {
+  const test::Folder folder;
+  const auto message = [&](const std::string& more) {
+    try {
+      SoundTokenizerRecipe::read(write_recipe(folder.path, "run", more));
+    } catch (const Error& error) {
+      return std::string(error.what());
+    }
+    return std::string();
+  };
+  EXPECT_EQ(message(""), "");
+  EXPECT_NE(message("quantise: true\n").find("quantize"), std::string::npos);  // the nearest known key
+  EXPECT_NE(message("clip: -1\n").find("clip"), std::string::npos);
+  EXPECT_NE(message("whisper: x\nbeta2: 3\n").find("beta"), std::string::npos);
+}
+
+TEST(ClipSampler, EveryEpochHasEveryClipOnceInBatchesThatFit) {
+  std::vector<Clip> clips(100);
+  for (int64_t i = 0; i < 100; ++i) clips[i].length = 10 + (i * 37) % 90;
+  ClipSampler sampler(clips, 250, 1), again(clips, 250, 1);
+  std::vector<std::vector<const Clip*>> first_epoch;
+  for (int64_t epoch = 0; epoch < 2; ++epoch) {
+    std::set<const Clip*> seen;
+    size_t count = 0;
+    while (count < clips.size()) {
+      const auto batch = sampler.next();
+      int64_t longest = 0;
+      for (const auto* clip : batch) longest = std::max(longest, clip->length), seen.insert(clip);
+      EXPECT_LE(longest * static_cast<int64_t>(batch.size()), 250);
+      count += batch.size();
+      if (epoch == 0) first_epoch.push_back(batch);
+    }
+    EXPECT_EQ(seen.size(), clips.size());
+  }
+  again.seek(0, 3);
+  EXPECT_EQ(again.next(), first_epoch[3]);
+}
+
+}  // namespace
+}  // namespace ichigo

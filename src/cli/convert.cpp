@@ -1,0 +1,123 @@
+// Brings a model into the form in which it ships: block-quantised weights in small files, its ear beside them.
+#include "cli/convert.h"
+
+#include <CLI/CLI.hpp>
+#include <cstdio>
+#include <memory>
+#include <nlohmann/json.hpp>
+
+#include "base/atomic_file.h"
+#include "base/error.h"
+#include "models/fused_model.h"
+#include "weights/base_weights.h"
+#include "weights/safetensors.h"
+
+namespace ichigo {
+namespace {
+
+namespace fs = std::filesystem;
+
+struct Arguments {
+  std::string in, out, type = "q8_0", embedding, ear, tokenizer, whisper;
+  int64_t shard_megabytes = 44;
+};
+
+// "bf16": none.
+std::optional<BlockType> storage(const std::string& name) {
+  return name == "bf16" ? std::nullopt : parse_block_type(name);
+}
+
+void write_decoder(const fs::path& out, const ModelDirectory& directory, const StorageTypes& types,
+                   int64_t shard_bytes) {
+  const auto config = LlamaConfig::from_json(directory.config);
+  const auto model = load_llama(config, *directory.weights, at::kFloat);
+  write_language_model(out, {config.to_json(), directory.tokenizer, directory.chat_template, directory.stop_tokens},
+                       model->hugging_face_parameters(), types, shard_bytes);
+}
+
+// Only what hearing needs: without the output blocks that Whisper's decoder would read codes through.
+void write_sound_tokenizer(const fs::path& out, const Bottleneck& trained) {
+  SoundTokenizerConfig config = trained.config();
+  config.depth = 0;
+  Bottleneck heard(config);
+  const at::NoGradGuard no_grad;
+  const auto copy = [](const auto& from, const auto& to) {
+    for (auto& item : to) item.value().copy_(*from.find(item.key()));
+  };
+  copy(trained.named_parameters(), heard.named_parameters());
+  copy(trained.named_buffers(), heard.named_buffers());
+  save_bottleneck(out, heard);
+}
+
+// Under openai-whisper's names; matrices in blocks, the rest in bfloat16. The sinusoids of the positions are left out.
+void write_encoder(const fs::path& out, const WhisperEncoder& encoder, std::optional<BlockType> type) {
+  std::vector<TensorToWrite> tensors;
+  for (const auto& item : encoder.named_parameters()) {
+    const at::Tensor tensor = item.value().detach();
+    if (tensor.dim() == 2 && type) {
+      tensors.push_back({"encoder." + item.key(), tensor.to(at::kFloat), type});
+    } else {
+      tensors.push_back({"encoder." + item.key(), tensor.to(at::kBFloat16), std::nullopt});
+    }
+  }
+  write_safetensors(out, tensors);
+}
+
+void convert(const Arguments& arguments) {
+  const fs::path out = arguments.out;
+  require(arguments.tokenizer.empty() == arguments.whisper.empty(),
+          "--tokenizer and --whisper belong together: both make the model's ear");
+  require(!fs::exists(out) || fs::is_directory(out), out.string(), " exists and is no folder");
+  const ModelDirectory directory = open_model_directory(resolve_base(arguments.in));
+  require(!fs::exists(out) || !fs::equivalent(directory.path, out), "the model cannot be converted in its own place");
+  const auto with_default = [&](const std::string& name) {
+    return storage(!name.empty() ? name : arguments.type == "bf16" ? "bf16" : "q8_0");
+  };
+  const StorageTypes types{storage(arguments.type), with_default(arguments.embedding), with_default(arguments.ear)};
+  if (!arguments.tokenizer.empty()) {
+    fs::path tokenizer = arguments.tokenizer;
+    if (fs::is_directory(tokenizer)) tokenizer /= "sound_tokenizer.safetensors";
+    const auto bottleneck = load_bottleneck(tokenizer);
+    const auto whisper = load_whisper(resolve_base(arguments.whisper), at::kFloat, /*with_decoder=*/false);
+    // Fails when they do not belong together.
+    const SoundTokenizer ear(whisper.encoder, bottleneck);
+    require(SoundVocabulary(directory.tokenizer).codes() >= bottleneck->config().codes, directory.path.string(),
+            ": the sound tokenizer has ", bottleneck->config().codes,
+            " codes, but the vocabulary has fewer sound tokens");
+    write_sound_tokenizer(out / "sound_tokenizer.safetensors", *bottleneck);
+    write_encoder(out / "whisper.safetensors", *whisper.encoder, types.ear);
+    write_file(out / "ichigo.json",
+               "{\"sound_tokenizer\": \"sound_tokenizer.safetensors\", "
+               "\"whisper\": \"whisper.safetensors\"}\n");
+  }
+  write_decoder(out, directory, types, arguments.shard_megabytes * 1000 * 1000);
+  uintmax_t bytes = 0;
+  for (const auto& file : fs::directory_iterator(out)) bytes += file.is_regular_file() ? file.file_size() : 0;
+  std::printf("%s: %.1f MB\n", out.c_str(), static_cast<double>(bytes) / 1e6);
+}
+
+}  // namespace
+
+void add_convert_command(CLI::App& app) {
+  auto arguments = std::make_shared<Arguments>();
+  const std::vector<std::string> types = {"bf16", "q8_0", "q5_1", "q5_0", "q4_1", "q4_0"};
+  auto* command = app.add_subcommand("convert", "Write a model in the form in which it ships, block-quantised");
+  command->add_option("in", arguments->in, "Hugging Face folder or GGUF file of a language model")->required();
+  command->add_option("out", arguments->out, "Folder to write")->required();
+  command->add_option("--type", arguments->type, "How the matrices are stored")
+      ->check(CLI::IsMember(types))
+      ->capture_default_str();
+  command
+      ->add_option("--embedding", arguments->embedding, "The same for the embedding (default: q8_0, with bf16: bf16)")
+      ->check(CLI::IsMember(types));
+  command->add_option("--ear", arguments->ear, "The same for Whisper's encoder (default: as the embedding's)")
+      ->check(CLI::IsMember(types));
+  command->add_option("--tokenizer", arguments->tokenizer, "Trained sound tokenizer: its folder or file");
+  command->add_option("--whisper", arguments->whisper, "Whisper's weights, whose encoder goes with it");
+  command->add_option("--shard-megabytes", arguments->shard_megabytes, "No weight file is larger")
+      ->check(CLI::Range(int64_t{1}, int64_t{100000}))
+      ->capture_default_str();
+  command->callback([arguments] { convert(*arguments); });
+}
+
+}  // namespace ichigo

@@ -1,0 +1,68 @@
+// The program: one file for each command. Errors are one line and exit code 1, misuse is exit code 2.
+#include <c10/util/Exception.h>
+
+#include <CLI/CLI.hpp>
+#include <cstdio>
+#include <new>
+#include <string>
+
+#include "cli/ask.h"
+#include "cli/chat.h"
+#include "cli/convert.h"
+#include "cli/evaluate.h"
+#include "cli/fetch.h"
+#include "cli/synthesize.h"
+#include "cli/tokenize.h"
+#include "cli/train.h"
+#include "cli/transcribe.h"
+
+namespace {
+
+constexpr const char* kVersion = "ichigo 0.1.0";
+
+int complain(std::string message, int code) {
+  message = message.substr(0, message.find('\n'));
+  std::fflush(stdout);
+  std::fprintf(stderr, "ichigo: %s\n", message.c_str());
+  return code;
+}
+
+int run(int argc, char** argv) {
+  CLI::App app("Ichigo: a voice assistant that hears speech as tokens of its language model.", "ichigo");
+  app.set_version_flag("--version", kVersion);
+  app.require_subcommand(0, 1);
+  ichigo::add_ask_command(app);
+  ichigo::add_chat_command(app);
+  ichigo::add_transcribe_command(app);
+  ichigo::add_tokenize_command(app);
+  ichigo::add_fetch_command(app);
+  ichigo::add_synthesize_command(app);
+  ichigo::add_train_command(app);
+  ichigo::add_evaluate_command(app);
+  ichigo::add_convert_command(app);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    if (error.get_exit_code() == 0) return app.exit(error);
+    return complain(error.what() + std::string("; see: ichigo --help"), 2);
+  }
+  if (app.get_subcommands().empty()) std::fputs(app.help().c_str(), stdout);
+  return 0;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  int code = 0;
+  try {
+    code = run(argc, argv);
+  } catch (const c10::Error& error) {
+    return complain(error.what_without_backtrace(), 1);
+  } catch (const std::bad_alloc&) {
+    return complain("out of memory", 1);
+  } catch (const std::exception& error) {
+    return complain(error.what(), 1);
+  }
+  if (std::fflush(stdout) != 0 || std::ferror(stdout) != 0) return complain("standard output cannot be written to", 1);
+  return code;
+}

@@ -1,0 +1,98 @@
+#include "cli/options.h"
+
+#include <CLI/CLI.hpp>
+#include <cstdlib>
+
+#include "base/device.h"
+#include "base/error.h"
+#include "weights/base_weights.h"
+
+namespace ichigo {
+namespace {
+
+namespace fs = std::filesystem;
+
+std::vector<fs::path> usual_places() {
+  std::vector<fs::path> places = {fs::path("models") / "mini"};
+  std::error_code error;
+  const fs::path program = fs::read_symlink("/proc/self/exe", error).parent_path();
+  if (!error) {
+    places.push_back((program / "../../models/mini").lexically_normal());
+    places.push_back((program / "../share/ichigo/models/mini").lexically_normal());
+  }
+  return places;
+}
+
+}  // namespace
+
+const char* const kSmolLm2SystemPrompt = "You are a helpful AI assistant named SmolLM, trained by Hugging Face";
+
+void add_threads_option(CLI::App& command, int& threads) {
+  command.add_option("--threads", threads, "Processor threads (0: all cores)")
+      ->check(CLI::Range(0, 1024))
+      ->capture_default_str();
+}
+
+void add_max_seconds_option(CLI::App& command, double& seconds) {
+  command.add_option("--max-seconds", seconds, "Refuse a longer recording, in seconds (0: no limit)")
+      ->check(CLI::NonNegativeNumber)
+      ->capture_default_str();
+}
+
+void add_generation_options(CLI::App& command, ConversationConfig& config) {
+  SamplingConfig& sampling = config.sampling;
+  const char* group = "Answer";
+  command.add_option("--max-tokens", config.max_new_tokens, "Longest answer, in tokens")
+      ->check(CLI::Range(int64_t{1}, int64_t{1} << 20))
+      ->capture_default_str()
+      ->group(group);
+  command
+      .add_option("--temperature", sampling.temperature, "0: always the most likely token; 1: as the model predicts")
+      ->check(CLI::Range(0.0, 100.0))
+      ->capture_default_str()
+      ->group(group);
+  command.add_option("--top-k", sampling.top_k, "Draw among the K most likely tokens (0: all)")
+      ->check(CLI::Range(int64_t{0}, int64_t{1} << 20))
+      ->capture_default_str()
+      ->group(group);
+  command.add_option("--top-p", sampling.top_p, "Draw among the most likely tokens of this total probability")
+      ->check(CLI::Range(1e-6, 1.0))
+      ->capture_default_str()
+      ->group(group);
+  command.add_option("--repetition-penalty", sampling.repetition_penalty, "Above 1: seen tokens become less likely")
+      ->check(CLI::Range(0.01, 100.0))
+      ->capture_default_str()
+      ->group(group);
+  command.add_option("--seed", sampling.seed, "Of the drawing: the same seed, the same answer")
+      ->capture_default_str()
+      ->group(group);
+}
+
+fs::path find_model(const std::string& named) {
+  if (!named.empty()) return resolve_base(named);
+  if (const char* variable = std::getenv("ICHIGO_MODEL"); variable != nullptr && *variable != '\0') return variable;
+  for (const auto& place : usual_places()) {
+    if (fs::exists(place / "config.json")) return place;
+  }
+  fail("there is no model in ", usual_places().front().string(),
+       ": name one with --model, train one (ichigo train), or run \"ichigo fetch base\" and use --cascade");
+}
+
+FusedModel load_model(const fs::path& folder, bool with_ear) {
+  FusedModel model = load_fused_model(folder, fast_dtype(parse_device("cpu")), with_ear);
+  require(!with_ear || model.sound_tokenizer, folder.string(),
+          " is a text-only model, which cannot hear: its folder has no ichigo.json; use --cascade");
+  return model;
+}
+
+Recogniser load_whisper_base() {
+  return load_recogniser(require_base("whisper-tiny.en"));
+}
+
+Cascade load_cascade(const std::string& model, ConversationConfig config) {
+  const fs::path folder = model.empty() ? require_base("smollm2-135m-instruct") : resolve_base(model);
+  config.system_prompt = kSpokenSystemPrompt;
+  return {load_whisper_base(), load_model(folder, false), std::move(config)};
+}
+
+}  // namespace ichigo

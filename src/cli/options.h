@@ -1,0 +1,36 @@
+// What several commands share: where the model is, and options that mean the same everywhere.
+#pragma once
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "assistant/cascade.h"
+#include "assistant/conversation.h"
+
+namespace CLI {
+class App;
+}
+
+namespace ichigo {
+
+void add_threads_option(CLI::App& command, int& threads);
+// The greatest length of a recording.
+void add_max_seconds_option(CLI::App& command, double& seconds);
+// --temperature, --top-k, --top-p, --repetition-penalty, --seed, --max-tokens.
+void add_generation_options(CLI::App& command, ConversationConfig& config);
+
+// The folder of the model: `named` where it is not empty ("base:NAME" as in recipes), else $ICHIGO_MODEL, else
+// models/mini in the current folder, in the repository that the program was built in, or installed beside it.
+// Throws Error that says what to do when there is none.
+std::filesystem::path find_model(const std::string& named);
+
+// A language model that computes in this processor's fast type. Throws Error; with an ear, also when it has none.
+FusedModel load_model(const std::filesystem::path& folder, bool with_ear);
+// SmolLM2 behind Whisper tiny.en, or behind it the language model in `model` ("": SmolLM2).
+Cascade load_cascade(const std::string& model, ConversationConfig config);
+Recogniser load_whisper_base();
+
+// The system prompt that SmolLM2's own chat template puts first.
+extern const char* const kSmolLm2SystemPrompt;
+
+}  // namespace ichigo

@@ -1,0 +1,35 @@
+#include "cli/synthesize.h"
+
+#include <CLI/CLI.hpp>
+#include <cstdio>
+#include <memory>
+
+#include "base/interrupt.h"
+#include "base/progress.h"
+#include "data/synthesize.h"
+
+namespace ichigo {
+
+void add_synthesize_command(CLI::App& app) {
+  auto* command = app.add_subcommand("synthesize", "Make speech data from text: sound codes, features or audio");
+  struct Arguments {
+    std::string recipe;
+    SynthesizeOptions options;
+  };
+  auto arguments = std::make_shared<Arguments>();
+  command->add_option("recipe", arguments->recipe, "What to make (recipes/*.yaml)")->required();
+  command->add_option("--threads", arguments->options.threads, "Rows at once (0: one for each core)")
+      ->check(CLI::NonNegativeNumber);
+  command->add_option("--limit", arguments->options.limit, "Stop after so many rows; the same command goes on later")
+      ->check(CLI::PositiveNumber);
+  command->callback([arguments] {
+    install_interrupt_handler();
+    const SynthesizeResult result = synthesize(arguments->recipe, arguments->options);
+    std::printf("%s: %lld of %lld rows, %s of speech made now\n", result.output.c_str(),
+                static_cast<long long>(result.rows), static_cast<long long>(result.total),
+                format_duration(result.seconds).c_str());
+    if (result.rows < result.total) std::puts("Run the same command again to go on.");
+  });
+}
+
+}  // namespace ichigo

@@ -1,0 +1,87 @@
+// A complete fused model with random weights, small enough for a test: the golden tokenizer (Llama 3 template, Ichigo's
+// sound tokens), two decoder layers, a one-layer Whisper encoder and its sound tokenizer.
+#pragma once
+#include <ATen/ATen.h>
+#include <ATen/CPUGeneratorImpl.h>
+
+#include <filesystem>
+#include <string>
+
+#include "base/atomic_file.h"
+#include "base/random.h"
+#include "models/fused_model.h"
+#include "weights/safetensors.h"
+
+namespace ichigo::test {
+
+struct TinyModelOptions {
+  bool with_ear = true;
+  int64_t context = 2048;
+};
+
+template <typename Module>
+void fill_randomly(Module& module, at::Generator& generator, double spread) {
+  const at::NoGradGuard no_grad;
+  for (auto& parameter : module.parameters()) parameter.normal_(0, spread, generator);
+}
+
+// `tokenizer`: the golden tokenizer.json.
+inline void write_tiny_model(const std::filesystem::path& folder, const std::filesystem::path& tokenizer,
+                             const TinyModelOptions& options = {}) {
+  const auto vocabulary = BytePairTokenizer::from_file(tokenizer);
+  LlamaConfig config;
+  config.hidden_size = 64;
+  config.intermediate_size = 96;
+  config.num_hidden_layers = 2;
+  config.num_attention_heads = 4;
+  config.num_key_value_heads = 2;
+  config.head_dim = 16;
+  config.vocab_size = vocabulary.vocabulary_size();
+  config.max_position_embeddings = options.context;
+  config.tie_word_embeddings = false;
+  auto generator = at::make_generator<at::CPUGeneratorImpl>(uint64_t{4});
+  Llama model(config);
+  fill_randomly(model, generator, 0.3);
+  const std::string chat_template = "{{ '<|start_header_id|>' }}";
+  write_language_model(folder, {config.to_json(), vocabulary, chat_template, {vocabulary.id_of("<|eot_id|>")}},
+                       model.hugging_face_parameters(), {}, int64_t{1} << 30);
+  if (!options.with_ear) return;
+
+  WhisperConfig whisper;
+  whisper.n_audio_state = 64;
+  whisper.n_audio_head = 1;
+  whisper.n_audio_layer = 1;
+  WhisperEncoder encoder(whisper);
+  fill_randomly(encoder, generator, 0.2);
+  std::vector<TensorToWrite> tensors;
+  for (const auto& item : encoder.named_parameters()) {
+    tensors.push_back({"encoder." + item.key(), item.value().detach(), std::nullopt});
+  }
+  write_safetensors(folder / "whisper.safetensors", tensors);
+
+  SoundTokenizerConfig sound;
+  sound.codebook_dim = 8;
+  sound.width = 64;
+  sound.n_head = 1;
+  sound.depth = 0;
+  sound.cut_to_length = true;
+  Bottleneck bottleneck(sound);
+  bottleneck.initialize(5);
+  save_bottleneck(folder / "sound_tokenizer.safetensors", bottleneck);
+  write_file(folder / "ichigo.json",
+             "{\"sound_tokenizer\": \"sound_tokenizer.safetensors\", \"whisper\": \"whisper.safetensors\"}");
+}
+
+// 16 kHz noise with a melody in it.
+inline std::vector<float> tiny_speech(double seconds, uint64_t seed = 1) {
+  Random random(seed);
+  std::vector<float> samples(static_cast<size_t>(seconds * 16000));
+  for (size_t i = 0; i < samples.size(); ++i) {
+    const double t = static_cast<double>(i) / 16000;
+    samples[i] =
+        static_cast<float>(0.3 * std::sin(2 * 3.14159 * (200 + 300 * std::floor(4 * t)) * t) + 0.05 * random.normal());
+  }
+  return samples;
+}
+
+}  // namespace ichigo::test

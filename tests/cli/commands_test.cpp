@@ -1,0 +1,141 @@
+// The commands at work, with a tiny random model.
+#include <gtest/gtest.h>
+
+#include <nlohmann/json.hpp>
+#include <regex>
+
+#include "assistant/tiny_model.h"
+#include "audio/audio_file.h"
+#include "cli/program.h"
+#include "golden.h"
+#include "text/sound_vocabulary.h"
+
+namespace ichigo {
+namespace {
+
+using nlohmann::json;
+using test::run_program;
+
+class Commands : public testing::Test {
+ protected:
+  void SetUp() override {
+    ICHIGO_GOLDEN_OR_SKIP(tokenizer, "tokenizer/tokenizer.json");
+    test::write_tiny_model(folder_ / "model", tokenizer);
+    model_ = folder_ / "model";
+    recording_ = folder_ / "a.wav";
+    write_audio(recording_, test::tiny_speech(1));
+  }
+  test::TemporaryFolder folder_;
+  std::string model_, recording_;
+};
+
+TEST_F(Commands, AskPrintsTheAnswerThenOneLine) {
+  const auto asked = run_program({"ask", recording_, "--model", model_, "--max-tokens", "8"});
+  ASSERT_EQ(asked.code, 0) << asked.err;
+  EXPECT_EQ(asked.err, "");
+  const size_t last = asked.out.rfind("\nheard: \"");
+  ASSERT_NE(last, std::string::npos) << asked.out;
+  const std::regex line(
+      R"(heard: ".*" \| first token after \d+ ms \(load \d+, mel \d+, encode \d+, prefill \d+, first step \d+\)\n)");
+  EXPECT_TRUE(std::regex_match(asked.out.substr(last + 1), line)) << asked.out;
+}
+
+TEST_F(Commands, AskAsJson) {
+  const auto asked = run_program({"ask", recording_, "--json", "--text", "Listen:", "--max-tokens", "8"},
+                                 "ICHIGO_MODEL=" + test::quoted(model_));
+  ASSERT_EQ(asked.code, 0) << asked.err;
+  const json parsed = json::parse(asked.out);
+  EXPECT_TRUE(parsed["answer"].is_string());
+  EXPECT_TRUE(parsed["heard"].is_string());
+  EXPECT_EQ(parsed["model"], model_);
+  EXPECT_EQ(parsed["tokens"]["sound"], 25);
+  EXPECT_LE(parsed["tokens"]["answer"], 8);
+  const json& times = parsed["timing_ms"];
+  double sum = 0;
+  for (const char* part : {"load", "mel", "encode", "prefill", "first_step"}) sum += times[part].get<double>();
+  EXPECT_NEAR(times["first_token"].get<double>(), sum, 0.5);
+  EXPECT_GE(times["total"].get<double>(), times["first_token"].get<double>());
+}
+
+TEST_F(Commands, TokenizePrintsTheSoundString) {
+  const auto printed = run_program({"tokenize", recording_, "--model", model_});
+  ASSERT_EQ(printed.code, 0) << printed.err;
+  ASSERT_TRUE(printed.out.ends_with("\n"));
+  const auto codes = parse_sound_string(printed.out.substr(0, printed.out.size() - 1));
+  EXPECT_EQ(codes, load_ear(model_).encode(read_audio(recording_)));
+}
+
+TEST_F(Commands, ChatAnswersTypedText) {
+  const auto first = run_program({"chat", "Hello", "--model", model_, "--max-tokens", "8", "--temperature", "1"});
+  ASSERT_EQ(first.code, 0) << first.err;
+  const auto again = run_program({"chat", "Hello", "--model", model_, "--max-tokens", "8", "--temperature", "1"});
+  EXPECT_EQ(first.out, again.out);
+}
+
+TEST_F(Commands, EvaluateQuestions) {
+  write_file(folder_ / "list.tsv", "path\ttext\tanswer\na.wav\tWhat?\tno such words\na.wav\tWho?\tnor these\n");
+  for (const char* with : {"fused", "text"}) {
+    const std::string rows = folder_ / "rows.tsv";
+    const auto scored = run_program({"evaluate", "questions", folder_ / "list.tsv", "--with", with, "--json", "--rows",
+                                     rows, "--model", model_, "--max-tokens", "8"});
+    ASSERT_EQ(scored.code, 0) << scored.err;
+    EXPECT_EQ(json::parse(scored.out), (json{{"accuracy", 0.0}, {"items", 2}}));
+    const std::string written = read_file(rows);
+    EXPECT_EQ(std::ranges::count(written, '\n'), 3) << written;
+    EXPECT_EQ(std::ranges::count(written, '\t'), 9) << written;
+  }
+  EXPECT_COMPLAINS(run_program({"evaluate", "questions", folder_ / "absent.tsv", "--model", model_}), 1, "absent.tsv");
+}
+
+TEST_F(Commands, EvaluateTranscripts) {
+  write_file(folder_ / "list.tsv", "path\ttranscript\na.wav\tone two three four\n");
+  const auto scored = run_program({"evaluate", "transcripts", folder_ / "list.tsv", "--json", "--model", model_});
+  ASSERT_EQ(scored.code, 0) << scored.err;
+  const json parsed = json::parse(scored.out);
+  EXPECT_EQ(parsed.size(), 2U);
+  EXPECT_EQ(parsed["words"], 1);  // "1234"
+  EXPECT_GT(parsed["word_error_rate"], 0.0);
+}
+
+TEST_F(Commands, ConvertWritesAModelThatHearsTheSame) {
+  const std::string out = folder_ / "small";
+  const auto converted =
+      run_program({"convert", model_, out, "--type", "q5_1", "--ear", "q8_0", "--tokenizer",
+                   model_ + "/sound_tokenizer.safetensors", "--whisper", model_ + "/whisper.safetensors"});
+  ASSERT_EQ(converted.code, 0) << converted.err;
+  const auto samples = read_audio(recording_);
+  const auto before = load_ear(model_).encode(samples);
+  const auto after = load_ear(out).encode(samples);
+  ASSERT_EQ(before.size(), after.size());
+  int same = 0;
+  for (size_t i = 0; i < before.size(); ++i) same += before[i] == after[i] ? 1 : 0;
+  EXPECT_GE(same, 20);  // of 25: 8-bit weights move a code here and there
+
+  const FusedModel large = load_fused_model(model_, at::kFloat, false);
+  const FusedModel small = load_fused_model(out, at::kFloat, false);
+  const auto logits = [](const FusedModel& model) {
+    KeyValueCache cache;
+    const at::Tensor ids = at::arange(100, 130, at::kLong);
+    return model.decoder->logits(model.decoder->forward(ids, cache)).view(-1);
+  };
+  EXPECT_GT(at::cosine_similarity(logits(large), logits(small), 0).item<double>(), 0.99);
+  EXPECT_EQ(run_program({"ask", recording_, "--model", out, "--max-tokens", "4"}).code, 0);
+  EXPECT_COMPLAINS(run_program({"convert", model_, model_}), 1, "its own place");
+  EXPECT_COMPLAINS(run_program({"convert", model_, folder_ / "x", "--tokenizer", model_}), 1, "belong together");
+}
+
+TEST_F(Commands, AModelWithAMissingPartIsNamed) {
+  std::filesystem::remove(folder_ / "model/whisper.safetensors");
+  EXPECT_COMPLAINS(run_program({"ask", recording_, "--model", model_}), 1, "whisper.safetensors");
+  std::filesystem::remove(folder_ / "model/ichigo.json");
+  EXPECT_COMPLAINS(run_program({"ask", recording_, "--model", model_}), 1, "cannot hear");
+  EXPECT_COMPLAINS(run_program({"tokenize", recording_, "--model", model_}), 1, "ichigo.json");
+  const std::string weights = read_file(folder_ / "model/model.safetensors");
+  write_file(folder_ / "model/model.safetensors", weights.substr(0, weights.size() / 2));
+  EXPECT_COMPLAINS(run_program({"chat", "Hi", "--model", model_}), 1, "model.safetensors");
+  std::filesystem::remove(folder_ / "model/tokenizer.json");
+  EXPECT_COMPLAINS(run_program({"chat", "Hi", "--model", model_}), 1, "tokenizer.json");
+}
+
+}  // namespace
+}  // namespace ichigo

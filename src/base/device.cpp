@@ -5,6 +5,10 @@
 
 #include <thread>
 
+#if defined(__GLIBC__)
+#include <malloc.h>
+#endif
+
 #include "base/error.h"
 
 namespace ichigo {
@@ -28,10 +32,24 @@ c10::ScalarType fast_dtype(const c10::Device& device) {
   return c10::kFloat;
 }
 
+c10::ScalarType parse_dtype(const std::string& name, const c10::Device& device) {
+  if (name == "auto") return fast_dtype(device);
+  if (name == "float32") return c10::kFloat;
+  if (name == "bfloat16") return c10::kBFloat16;
+  fail("unknown type \"", name, "\": use auto, float32 or bfloat16");
+}
+
 void set_threads(int threads) {
   require(threads >= 0, "threads must be 0 (all cores) or more, not ", threads);
   if (threads == 0) threads = std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
   at::set_num_threads(threads);
+}
+
+void keep_freed_memory() {
+#if defined(__GLIBC__)
+  ::mallopt(M_MMAP_THRESHOLD, 1 << 30);
+  ::mallopt(M_TRIM_THRESHOLD, -1);
+#endif
 }
 
 }  // namespace ichigo

@@ -13,7 +13,7 @@ namespace ichigo {
 namespace {
 
 struct Arguments {
-  std::string text, model;
+  std::string text, model, dtype = "auto";
   std::optional<std::string> system;
   int threads = 0;
   ConversationConfig config;
@@ -25,7 +25,8 @@ void chat(const Arguments& arguments) {
   config.system_prompt = arguments.system.value_or(base ? kSmolLm2SystemPrompt : "");
   set_threads(arguments.threads);
   Conversation conversation(
-      load_model(base ? require_base("smollm2-135m-instruct") : resolve_base(arguments.model), false), config);
+      load_model(base ? require_base("smollm2-135m-instruct") : resolve_base(arguments.model), false, arguments.dtype),
+      config);
   const Reply reply = conversation.ask(arguments.text, [](std::string_view piece) {
     std::fwrite(piece.data(), 1, piece.size(), stdout);
     std::fflush(stdout);
@@ -42,6 +43,8 @@ void add_chat_command(CLI::App& app) {
   command->add_option("--model", arguments->model,
                       "Folder of a model, or a GGUF file (default: SmolLM2-135M-Instruct, brought by: fetch base)");
   command->add_option("--system", arguments->system, "System prompt (default: SmolLM2's own; none with --model)");
+  command->add_option("--dtype", arguments->dtype, "Type to compute in: auto, float32 or bfloat16")
+      ->capture_default_str();
   add_threads_option(*command, arguments->threads);
   add_generation_options(*command, arguments->config);
   command->callback([arguments] { chat(*arguments); });

@@ -78,11 +78,15 @@ fs::path find_model(const std::string& named) {
        ": name one with --model, train one (ichigo train), or run \"ichigo fetch base\" and use --cascade");
 }
 
-FusedModel load_model(const fs::path& folder, bool with_ear) {
-  FusedModel model = load_fused_model(folder, fast_dtype(parse_device("cpu")), with_ear);
+FusedModel load_model(const fs::path& folder, bool with_ear, const std::string& dtype) {
+  FusedModel model = load_fused_model(folder, parse_dtype(dtype, c10::kCPU), with_ear);
   require(!with_ear || model.sound_tokenizer, folder.string(),
           " is a text-only model, which cannot hear: its folder has no ichigo.json; use --cascade");
   return model;
+}
+
+FusedModel load_text_model(const fs::path& folder) {
+  return load_fused_model(folder, at::kFloat, false);
 }
 
 Recogniser load_whisper_base() {
@@ -92,7 +96,7 @@ Recogniser load_whisper_base() {
 Cascade load_cascade(const std::string& model, ConversationConfig config) {
   const fs::path folder = model.empty() ? require_base("smollm2-135m-instruct") : resolve_base(model);
   config.system_prompt = kSpokenSystemPrompt;
-  return {load_whisper_base(), load_model(folder, false), std::move(config)};
+  return {load_whisper_base(), load_text_model(folder), std::move(config)};
 }
 
 }  // namespace ichigo

@@ -24,8 +24,9 @@ void add_generation_options(CLI::App& command, ConversationConfig& config);
 // Throws Error that says what to do when there is none.
 std::filesystem::path find_model(const std::string& named);
 
-// A language model that computes in this processor's fast type. Throws Error; with an ear, also when it has none.
-FusedModel load_model(const std::filesystem::path& folder, bool with_ear);
+// A language model that computes in `dtype` (auto, float32, bfloat16). Throws Error; with an ear, also when it has
+// none.
+FusedModel load_model(const std::filesystem::path& folder, bool with_ear, const std::string& dtype = "auto");
 // SmolLM2 behind Whisper tiny.en, or behind it the language model in `model` ("": SmolLM2).
 Cascade load_cascade(const std::string& model, ConversationConfig config);
 Recogniser load_whisper_base();

@@ -2,12 +2,14 @@
 
 #include <string>
 
+#include "base/device.h"
 #include "base/error.h"
 #include "base/recipe.h"
 
 namespace ichigo {
 
 void train(const std::filesystem::path& recipe, const TrainOptions& options) {
+  keep_freed_memory();
   const std::string what = read_recipe(recipe).text("train");
   if (what == "sound_tokenizer") return train_sound_tokenizer(recipe, options);
   if (what == "decoder") return train_decoder(recipe, options);

@@ -16,7 +16,7 @@ using nlohmann::json;
 using Kind = PickleValue::Kind;
 
 constexpr int kMaxDepth = 32;
-constexpr int64_t kMaxVisits = 4'000'000;  // objects, counting a shared one each time
+constexpr int64_t kMaxVisits = 1'000'000;  // objects, counting a shared one each time
 
 struct StorageType {
   std::string_view global;

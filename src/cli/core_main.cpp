@@ -1,0 +1,44 @@
+// The program of a core-only build: nothing but `ichigo train RECIPE.yaml [--steps N] [--seconds S]`, for a machine that
+// has only libtorch. The whole program is main.cpp.
+#include <cstdio>
+#include <cstdlib>
+#include <exception>
+#include <string_view>
+
+#include "base/interrupt.h"
+#include "training/trainers.h"
+
+namespace {
+
+int misuse() {
+  std::fputs("usage: ichigo train RECIPE.yaml [--steps N] [--seconds S]\n", stderr);
+  return 2;
+}
+
+}  // namespace
+
+int main(int count, char** arguments) {
+  if (count < 3 || count % 2 == 0 || std::string_view(arguments[1]) != "train") return misuse();
+  ichigo::TrainOptions options;
+  for (int i = 3; i < count; i += 2) {
+    const std::string_view name = arguments[i];
+    char* end = nullptr;
+    const double value = std::strtod(arguments[i + 1], &end);
+    if (*end != '\0' || value <= 0) return misuse();
+    if (name == "--steps") {
+      options.stop_after_steps = static_cast<int64_t>(value);
+    } else if (name == "--seconds") {
+      options.stop_after_seconds = value;
+    } else {
+      return misuse();
+    }
+  }
+  try {
+    ichigo::install_interrupt_handler();
+    ichigo::train(arguments[2], options);
+    return 0;
+  } catch (const std::exception& error) {
+    std::fprintf(stderr, "ichigo: %s\n", error.what());
+    return 1;
+  }
+}

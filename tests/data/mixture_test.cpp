@@ -1,0 +1,126 @@
+// The decoder's training data: sequences, loss masks, packing, and a stream that goes on exactly where it stopped.
+#include "data/mixture.h"
+
+#include <gtest/gtest.h>
+
+#include <nlohmann/json.hpp>
+
+#include "base/atomic_file.h"
+#include "base/error.h"
+#include "golden.h"
+#include "temporary_folder.h"
+
+namespace ichigo {
+namespace {
+
+class MixtureTest : public testing::Test {
+ protected:
+  void SetUp() override {
+    const auto file = test::golden("tokenizer/tokenizer.json");
+    ASSERT_TRUE(file) << "tests/golden/tokenizer is part of the repository";
+    tokenizer_ = std::make_unique<BytePairTokenizer>(BytePairTokenizer::from_file(*file));
+    prompt_ = std::make_unique<ChatPrompt>(*tokenizer_, ChatTemplate::kLlama3);
+    sounds_ = std::make_unique<SoundVocabulary>(*tokenizer_);
+    std::string lines;
+    for (int i = 0; i < 20; ++i) {
+      SpeechRow row;
+      row.index = i;
+      row.text = "question " + std::to_string(i);
+      row.answer = i % 2 == 0 ? "answer" : "";
+      row.sound.assign(5 + i, i);
+      lines += token_file_line(row);
+    }
+    rows_ = folder_.path() / "rows.jsonl";
+    write_file(rows_, lines);
+  }
+
+  Mixture mixture(const std::vector<MixtureSource>& sources, LossMask mask = LossMask::kAnswer, int64_t longest = 1000) {
+    return Mixture(sources, *prompt_, *sounds_, {}, mask, longest, 7);
+  }
+
+  test::TemporaryFolder folder_;
+  std::filesystem::path rows_;
+  std::unique_ptr<BytePairTokenizer> tokenizer_;
+  std::unique_ptr<ChatPrompt> prompt_;
+  std::unique_ptr<SoundVocabulary> sounds_;
+};
+
+TEST_F(MixtureTest, AnswersAreTheOnlyTargets) {
+  auto answers = mixture({{rows_, Task::kAnswer, 1}});
+  EXPECT_EQ(answers.rows(), 10);
+  const auto batches = answers.next_step(1, 1000);
+  ASSERT_EQ(batches.size(), 1U);
+  const auto& batch = batches[0];
+  std::vector<int64_t> targets = batch.targets;
+  EXPECT_EQ(targets, prompt_->answer("answer"));
+  for (size_t i = 0; i < targets.size(); ++i) EXPECT_EQ(batch.ids[batch.target_rows[i] + 1], targets[i]);
+}
+
+TEST_F(MixtureTest, AllTokensButTheFirstAreTargetsOfThePretrainingTask) {
+  auto pretrain = mixture({{rows_, Task::kPretrain, 1}});
+  const auto batch = pretrain.next_step(1, 1000)[0];
+  EXPECT_EQ(batch.ids[0], sounds_->start());
+  EXPECT_EQ(batch.targets.size(), batch.ids.size() - 1);
+}
+
+TEST_F(MixtureTest, PacksSamplesOfAStepByLengthWithinTheBatch) {
+  auto all = mixture({{rows_, Task::kAnswer, 0.7}, {rows_, Task::kTranscription, 0.2}, {rows_, Task::kText, 0.1}});
+  const auto batches = all.next_step(1500, 200);
+  int64_t tokens = 0;
+  int64_t previous = 0;
+  for (const auto& batch : batches) {
+    EXPECT_LE(batch.ids.size(), 200U);
+    int64_t total = 0;
+    for (const int64_t length : batch.lengths) {
+      EXPECT_GE(length, previous);
+      previous = length;
+      total += length;
+    }
+    EXPECT_EQ(total, static_cast<int64_t>(batch.ids.size()));
+    tokens += total;
+  }
+  EXPECT_GE(tokens, 1500);
+}
+
+TEST_F(MixtureTest, GoesOnWhereItStopped) {
+  const std::vector<MixtureSource> sources = {{rows_, Task::kAnswer, 1}, {rows_, Task::kTranscription, 1}};
+  auto whole = mixture(sources);
+  for (int i = 0; i < 3; ++i) whole.next_step(300, 300);
+  const auto state = whole.state();
+  auto resumed = mixture(sources);
+  resumed.load_state(nlohmann::json::parse(state.dump()));
+  for (int i = 0; i < 3; ++i) {
+    const auto a = whole.next_step(300, 300);
+    const auto b = resumed.next_step(300, 300);
+    ASSERT_EQ(a.size(), b.size());
+    for (size_t j = 0; j < a.size(); ++j) EXPECT_EQ(a[j].ids, b[j].ids);
+  }
+}
+
+TEST_F(MixtureTest, EveryRowIsSeenOnceAnEpoch) {
+  auto answers = mixture({{rows_, Task::kAnswer, 1}});
+  std::map<int64_t, int> seen;
+  while (answers.state().at("sources")[0].at("epoch") == 0 && answers.state().at("sources")[0].at("position") < 10) {
+    for (const auto& batch : answers.next_step(1, 1000)) {
+      for (const int64_t id : batch.ids) {
+        if (sounds_->is_code(id)) {
+          ++seen[sounds_->code(id)];
+          break;
+        }
+      }
+    }
+  }
+  EXPECT_EQ(seen.size(), 10U);
+  for (const auto& [code, count] : seen) EXPECT_EQ(count, 1) << code;
+}
+
+TEST_F(MixtureTest, SaysWhatIsWrong) {
+  EXPECT_THROW(mixture({}), Error);
+  EXPECT_THROW(mixture({{rows_, Task::kAnswer, 0}}), Error);
+  EXPECT_THROW(parse_task("sing"), Error);
+  auto short_limit = mixture({{rows_, Task::kAnswer, 1}}, LossMask::kAnswer, 3);
+  EXPECT_THROW(short_limit.next_step(100, 100), Error);
+}
+
+}  // namespace
+}  // namespace ichigo

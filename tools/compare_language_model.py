@@ -1,0 +1,68 @@
+"""SmolLM2 through `ichigo chat` against transformers in float32 on the same GGUF: the same greedy answers to 20 prompts.
+
+Exits 1 when an answer differs. Needs transformers, gguf and torch.
+"""
+
+import argparse
+import pathlib
+import subprocess
+import sys
+
+import torch
+import transformers
+
+SYSTEM = "You are a helpful AI assistant named SmolLM, trained by Hugging Face"
+PROMPTS = [
+    "What is the capital of France?",
+    "Name three fruits.",
+    "Why is the sky blue?",
+    "Write one sentence about the sea.",
+    "How many days are in a week?",
+    "What is two plus two?",
+    "Who wrote Hamlet?",
+    "Translate good morning to Spanish.",
+    "What do bees make?",
+    "Explain gravity in one sentence.",
+    "Give me a short tip for sleeping well.",
+    "What color is a ripe banana?",
+    "Is water wet?",
+    "What is the opposite of hot?",
+    "Tell me a fact about cats.",
+    "How do I boil an egg?",
+    "What is a computer?",
+    "Which planet is closest to the sun?",
+    "Spell the word house.",
+    "Say hello.",
+]
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--weights", type=pathlib.Path, required=True, help="folder with SmolLM2's model.gguf")
+    parser.add_argument("--program", default="build/release/ichigo")
+    parser.add_argument("--tokens", type=int, default=48)
+    options = parser.parse_args()
+    torch.manual_seed(0)
+    load = {"gguf_file": "model.gguf"}
+    model = transformers.AutoModelForCausalLM.from_pretrained(options.weights, dtype=torch.float32, **load).eval()
+    tokenizer = transformers.AutoTokenizer.from_pretrained(options.weights, **load)
+    end = tokenizer.convert_tokens_to_ids("<|im_end|>")
+    same = 0
+    for prompt in PROMPTS:
+        command = [options.program, "chat", prompt, "--dtype", "float32", "--max-tokens", str(options.tokens)]
+        ours = subprocess.run(command, check=True, capture_output=True, text=True).stdout.removesuffix(" ...\n")
+        text = f"<|im_start|>system\n{SYSTEM}<|im_end|>\n<|im_start|>user\n{prompt}<|im_end|>\n<|im_start|>assistant\n"
+        ids = tokenizer(text, return_tensors="pt", add_special_tokens=False).input_ids
+        with torch.inference_mode():
+            out = model.generate(ids, max_new_tokens=options.tokens, do_sample=False, eos_token_id=end, pad_token_id=end)
+        theirs = tokenizer.decode(out[0, ids.shape[1] :], skip_special_tokens=True)
+        if theirs.strip() == ours.strip():
+            same += 1
+        else:
+            print(f"{prompt}\n  theirs {theirs!r}\n  ours   {ours!r}")
+    print(f"{same} of {len(PROMPTS)} greedy answers identical")
+    sys.exit(0 if same == len(PROMPTS) else 1)
+
+
+if __name__ == "__main__":
+    main()

@@ -4,7 +4,7 @@
 
 namespace ichigo {
 
-const char* const kSpokenSystemPrompt = "You are a voice assistant. Answer in one short spoken sentence.";
+const char* const kSpokenSystemPrompt = "You are a helpful AI assistant. Answer with one short sentence.";
 
 std::string Recogniser::transcribe(std::span<const float> samples, WhisperTiming* timing) const {
   return whisper_transcribe(whisper, vocabulary, samples, {.language = ""}, timing);

@@ -110,7 +110,13 @@ bool RecipeNode::has(const std::string& key) const {
 std::string RecipeNode::text(const std::string& key) {
   note(known_, key);
   const YAML::Node value = find(*node_, key);
-  require(value.IsDefined(), with_line(where_, *node_), ": the key \"", key, "\" is missing");
+  if (!value.IsDefined()) {
+    for (const auto& entry : *node_) {
+      require(edit_distance(entry.first.Scalar(), key) > 2, with_line(where_, entry.first), ": unknown key \"",
+              entry.first.Scalar(), "\"; did you mean \"", key, "\"?");
+    }
+    fail(with_line(where_, *node_), ": the key \"", key, "\" is missing");
+  }
   return scalar<std::string>(value, where_, key, "a text");
 }
 

@@ -13,7 +13,7 @@ namespace ichigo {
 namespace {
 
 struct Arguments {
-  std::string text, model, dtype = "auto";
+  std::string text, model, dtype = kTextDtype;
   std::optional<std::string> system;
   int threads = 0;
   ConversationConfig config;

@@ -85,10 +85,6 @@ FusedModel load_model(const fs::path& folder, bool with_ear, const std::string& 
   return model;
 }
 
-FusedModel load_text_model(const fs::path& folder) {
-  return load_fused_model(folder, at::kFloat, false);
-}
-
 Recogniser load_whisper_base() {
   return load_recogniser(require_base("whisper-tiny.en"));
 }
@@ -96,7 +92,7 @@ Recogniser load_whisper_base() {
 Cascade load_cascade(const std::string& model, ConversationConfig config) {
   const fs::path folder = model.empty() ? require_base("smollm2-135m-instruct") : resolve_base(model);
   config.system_prompt = kSpokenSystemPrompt;
-  return {load_whisper_base(), load_text_model(folder), std::move(config)};
+  return {load_whisper_base(), load_model(folder, false, kTextDtype), std::move(config)};
 }
 
 }  // namespace ichigo

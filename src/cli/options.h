@@ -27,6 +27,9 @@ std::filesystem::path find_model(const std::string& named);
 // A language model that computes in `dtype` (auto, float32, bfloat16). Throws Error; with an ear, also when it has
 // none.
 FusedModel load_model(const std::filesystem::path& folder, bool with_ear, const std::string& dtype = "auto");
+// What a plain language model computes in unless asked: bfloat16 rounds its logits so coarsely that the likeliest token
+// often is a tie.
+constexpr const char* kTextDtype = "float32";
 // SmolLM2 behind Whisper tiny.en, or behind it the language model in `model` ("": SmolLM2).
 Cascade load_cascade(const std::string& model, ConversationConfig config);
 Recogniser load_whisper_base();

@@ -1,5 +1,14 @@
 // What `ichigo synthesize RECIPE.yaml` is asked for: the recipe's settings and the rows that follow from them.
-// docs/recipes.md explains every key.
+//
+//   synthesize: codes | features | audio      output: PATH      seed: 1
+//   tokenizer: PATH (codes)   whisper: PATH or base:NAME (codes, features)   cut_to_length, tail_frames (features)
+//   rows: how many rows are drawn from the sources that have a share
+//   sources: a list of {questions: FOLDER, split: train | unseen, share: 0.6},
+//     {sentences: FILE, split: train | unseen, share: 0.2}, {instructions: TSV, share: 0.2},
+//     {recordings: TSV or FOLDER, copies: 2}; copies instead of share: each text so many times, beside "rows"
+//   voices: a list of {names: [VOICE, ...], weight: 1}; the weight is shared by the names
+//   rate, pitch: {min: 0.9, max: 1.2}, relative to the voice's own
+//   augmentation: AugmentationConfig's fields; without it nothing is changed      noise: TSV with the column path
 #pragma once
 #include <cstdint>
 #include <filesystem>

@@ -59,7 +59,12 @@ uint64_t hash_rows(const SynthesisRecipe& recipe) {
   return hash;
 }
 
-// Refuses to go on with an output that was begun with anything else than the same recipe, texts and weights.
+fs::path list_path(const SynthesisRecipe& recipe) {
+  return recipe.kind == SynthesisKind::kAudio ? recipe.output / "list.tsv"
+                                              : fs::path(recipe.output.string() + ".jsonl");
+}
+
+// Refuses to go on with rows that were made by anything else than the same recipe, texts and weights.
 void check_fingerprint(const fs::path& recipe_path, const SynthesisRecipe& recipe) {
   nlohmann::ordered_json print;
   print["recipe"] = concat(hash_file(recipe_path));
@@ -67,18 +72,18 @@ void check_fingerprint(const fs::path& recipe_path, const SynthesisRecipe& recip
   for (const auto& [name, path] : {std::pair{"tokenizer", recipe.tokenizer}, {"whisper", recipe.whisper}}) {
     if (!path.empty()) print[name] = concat(hash_path(path));
   }
-  const fs::path file = recipe.kind == SynthesisKind::kAudio ? recipe.output / "fingerprint.json"
-                                                             : fs::path(recipe.output.string() + ".fingerprint.json");
-  if (!fs::exists(file)) {
-    write_file(file, print.dump(1) + "\n");
-    return;
+  const fs::path list = list_path(recipe);
+  const fs::path file = fs::path(list).replace_extension().string() + ".fingerprint.json";
+  const int header = recipe.kind == SynthesisKind::kAudio ? 1 : 0;
+  if (fs::exists(file) && fs::exists(list) && std::ranges::count(read_file(list), '\n') > header) {
+    const auto found = nlohmann::json::parse(read_file(file), nullptr, /*allow_exceptions=*/false);
+    for (const auto& [key, value] : print.items()) {
+      require(found.is_object() && found.contains(key) && found[key] == value, list.string(),
+              " was begun by another run (different ", key, ") than ", recipe_path.string(),
+              " is now; remove it, or choose another output");
+    }
   }
-  const auto found = nlohmann::json::parse(read_file(file), nullptr, /*allow_exceptions=*/false);
-  for (const auto& [key, value] : print.items()) {
-    require(found.is_object() && found.contains(key) && found[key] == value, recipe.output.string(),
-            " was begun by another run (different ", key, ") than ", recipe_path.string(), " is now; remove it and ",
-            file.string(), ", or choose another output");
-  }
+  write_file(file, print.dump(1) + "\n");
 }
 
 SoundTokenizer load_tokenizer(const SynthesisRecipe& recipe) {
@@ -183,10 +188,10 @@ SpokenRow produce(const SynthesisRecipe& recipe, const Speaker& speaker, const s
 SynthesizeResult synthesize(const fs::path& recipe_path, const SynthesizeOptions& options) {
   require(options.threads >= 0 && options.limit >= 0, "threads and limit must not be negative");
   const SynthesisRecipe recipe = read_synthesis_recipe(recipe_path);
-  check_fingerprint(recipe_path, recipe);
   const Speaker speaker(recipe);  // first: voices speak in processes split off from this one while it is small
   std::optional<SoundTokenizer> tokenizer;
   if (recipe.kind != SynthesisKind::kAudio) tokenizer.emplace(load_tokenizer(recipe));
+  check_fingerprint(recipe_path, recipe);
   const auto output = open_synthesis_output(recipe, tokenizer ? tokenizer->config().width : 0);
 
   SynthesizeResult result{output->rows(), static_cast<int64_t>(recipe.rows.size()), 0, recipe.output};

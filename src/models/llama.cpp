@@ -181,7 +181,7 @@ std::shared_ptr<Llama> load_llama(const LlamaConfig& config, const WeightFile& w
   const at::NoGradGuard no_grad;
   for (auto& [name, parameter] : model->hugging_face_parameters()) {
     require(weights.contains(name), weights.path().string(), ": the model's weight ", name, " is missing");
-    const at::Tensor stored = weights.load(name);
+    const at::Tensor stored = weights.load_as(name, dtype);
     require(stored.sizes() == parameter.sizes(), weights.path().string(), ": ", name, " has the shape ",
             stored.sizes(), ", but the model's configuration asks for ", parameter.sizes());
     parameter.set_requires_grad(false);

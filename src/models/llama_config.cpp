@@ -37,7 +37,7 @@ LlamaConfig LlamaConfig::from_json(const nlohmann::json& json) {
   config.vocab_size = field<int64_t>(json, "vocab_size");
   config.max_position_embeddings = field<int64_t>(json, "max_position_embeddings", 2048);
   config.rms_norm_eps = field<double>(json, "rms_norm_eps", 1e-6);
-  config.tie_word_embeddings = field<bool>(json, "tie_word_embeddings", type == "qwen2" ? false : false);
+  config.tie_word_embeddings = field<bool>(json, "tie_word_embeddings", false);
   config.attention_bias = field<bool>(json, "attention_bias", type == "qwen2");
   // Published files: rope_theta and rope_scaling. Files of transformers 5: both within rope_parameters.
   nlohmann::json rope = json.value("rope_parameters", nlohmann::json());

@@ -46,6 +46,12 @@ TEST_F(RecipeTest, AnUnknownKeyNamesItsLineAndTheNearestKnownOne) {
                   "r.yaml:3: unknown key \"warmup_step\"; did you mean \"warmup_steps\"?");
 }
 
+TEST_F(RecipeTest, AMisspelledRequiredKeyIsNamed) {
+  RecipeNode node = recipe("seed: 1\nsynthesise: codes\n");
+  EXPECT_CONTAINS(error_of([&] { node.text("synthesize"); }),
+                  "r.yaml:2: unknown key \"synthesise\"; did you mean \"synthesize\"?");
+}
+
 TEST_F(RecipeTest, AnUnknownKeyFarFromAllListsThem) {
   RecipeNode node = recipe("sources:\n  - share: 1\n    zzzzzzzz: 2\n");
   auto children = node.children("sources");

@@ -7,6 +7,7 @@
 
 #include <csignal>
 #include <map>
+#include <regex>
 
 #include "audio/audio_file.h"
 #include "base/atomic_file.h"
@@ -159,6 +160,14 @@ TEST_F(SynthesizeTest, RefusesToGoOnWithAnotherRecipeOrOtherTexts) {
   recipe("out", "audio");
   write_file(folder_ / "sentences.txt", "Another text.\n");
   EXPECT_CONTAINS(error_of([&] { run(path); }), "another run (different texts)");
+}
+
+TEST_F(SynthesizeTest, ARecipeThatFailedAtOnceMayBeMended) {
+  const std::string yaml = read_file(recipe("out", "audio"));
+  write_file(folder_ / "out.yaml", std::regex_replace(yaml, std::regex("en-gb"), "no-such-voice"));
+  EXPECT_CONTAINS(error_of([&] { run(folder_ / "out.yaml"); }), "no-such-voice");
+  write_file(folder_ / "out.yaml", yaml);
+  EXPECT_EQ(run(folder_ / "out.yaml", 1, 2).rows, 2);
 }
 
 TEST_F(SynthesizeTest, AFullDiskLeavesAResumableState) {

@@ -1,6 +1,6 @@
 """SmolLM2 through `ichigo chat` against transformers in float32 on the same GGUF: the same greedy answers to 20 prompts.
 
-Exits 1 when an answer differs. Needs transformers, gguf and torch.
+Exits 1 when an answer differs. Needs transformers, accelerate, gguf and torch.
 """
 
 import argparse

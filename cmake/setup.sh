@@ -78,9 +78,10 @@ setup_and_build() {
     cmake --preset release -DCMAKE_PREFIX_PATH="$folder" >build/configure.log 2>&1 ||
       { tail -n 20 build/configure.log >&2; say "configuring failed: see build/configure.log"; exit 1; }
   fi
-  if ! ninja -C build/release -n "$target" | grep -q 'no work to do'; then
+  # Looking for new files is no work worth a word.
+  if ninja -C build/release -n "$target" | grep -vqE 'Re-checking|Entering directory|no work to do'; then
     say "building (a first build takes some minutes; log in build/build.log)"
-    ninja -C build/release "$target" >build/build.log 2>&1 ||
-      { grep -E 'error|FAILED' build/build.log | head -n 20 >&2; say "the build failed: see build/build.log"; exit 1; }
   fi
+  ninja -C build/release "$target" >build/build.log 2>&1 ||
+    { grep -E 'error|FAILED' build/build.log | head -n 20 >&2; say "the build failed: see build/build.log"; exit 1; }
 }

@@ -79,7 +79,7 @@ setup_and_build() {
       { tail -n 20 build/configure.log >&2; say "configuring failed: see build/configure.log"; exit 1; }
   fi
   # Looking for new files is no work worth a word.
-  if ninja -C build/release -n "$target" | grep -vqE 'Re-checking|Entering directory|no work to do'; then
+  if ninja -C build/release -n "$target" | grep -vqE 'Re-checking|Re-running CMake|Entering directory|no work to do'; then
     say "building (a first build takes some minutes; log in build/build.log)"
   fi
   ninja -C build/release "$target" >build/build.log 2>&1 ||

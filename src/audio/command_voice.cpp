@@ -13,30 +13,12 @@
 #include "audio/voices.h"
 #include "base/atomic_file.h"
 #include "base/error.h"
+#include "base/temporary_folder.h"
 
 extern "C" char** environ;
 
 namespace ichigo {
 namespace {
-
-class TemporaryFolder {
- public:
-  TemporaryFolder() {
-    std::string name = (std::filesystem::temp_directory_path() / "ichigo-voice-XXXXXX").string();
-    require(::mkdtemp(name.data()) != nullptr, "cannot make a temporary folder ", name, ": ", std::strerror(errno));
-    path_ = name;
-  }
-  ~TemporaryFolder() {
-    std::error_code ignored;
-    std::filesystem::remove_all(path_, ignored);
-  }
-  TemporaryFolder(const TemporaryFolder&) = delete;
-  TemporaryFolder& operator=(const TemporaryFolder&) = delete;
-  const std::filesystem::path& path() const { return path_; }
-
- private:
-  std::filesystem::path path_;
-};
 
 std::string quoted(const std::string& text) {
   std::string result = "'";

@@ -18,7 +18,7 @@
 
 namespace {
 
-constexpr const char* kVersion = "ichigo 0.1.0";
+constexpr const char* kVersion = "ichigo " ICHIGO_VERSION;
 
 int complain(std::string message, int code) {
   message = message.substr(0, message.find('\n'));

@@ -1,6 +1,8 @@
 #include "data/mixture.h"
 
 #include <algorithm>
+#include <iterator>
+#include <map>
 #include <nlohmann/json.hpp>
 #include <numeric>
 
@@ -44,19 +46,21 @@ LossMask parse_loss_mask(const std::string& name) {
 }
 
 Mixture::Mixture(const std::vector<MixtureSource>& sources, const ChatPrompt& prompt, const SoundVocabulary& sounds,
-                 const std::vector<int64_t>& end_of_text, LossMask mask, int64_t longest_sample, uint64_t seed)
+                 LossMask mask, int64_t longest_sample, uint64_t seed)
     : prompt_(prompt),
       sounds_(sounds),
-      end_of_text_(end_of_text),
       mask_(mask),
       longest_sample_(longest_sample),
       seed_(seed),
       random_(Random::keyed(seed, stable_hash("mixture"))) {
   require(!sources.empty(), "the mixture has no sources: name at least one token file");
+  std::map<std::filesystem::path, std::vector<SpeechRow>> files;  // a file often serves several tasks
   for (const auto& config : sources) {
     require(config.share > 0, config.rows.string(), ": its share of the mixture must be positive, not ", config.share);
-    Source source{config, read_token_file(config.rows), {}, -1, 0};
-    std::erase_if(source.rows, [&](const SpeechRow& row) { return !usable(row, config.task); });
+    if (!files.contains(config.rows)) files.emplace(config.rows, read_token_file(config.rows));
+    Source source{config, {}, {}, -1, 0};
+    std::ranges::copy_if(files.at(config.rows), std::back_inserter(source.rows),
+                         [&](const SpeechRow& row) { return usable(row, config.task); });
     require(!source.rows.empty(), config.rows.string(),
             ": none of its rows has what its task needs (text, answer, sound)");
     shuffle(source, 0);

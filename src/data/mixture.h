@@ -49,7 +49,7 @@ class Mixture {
  public:
   // Throws Error: a source without usable rows, or a share that is not positive.
   Mixture(const std::vector<MixtureSource>& sources, const ChatPrompt& prompt, const SoundVocabulary& sounds,
-          const std::vector<int64_t>& end_of_text, LossMask mask, int64_t longest_sample, uint64_t seed);
+          LossMask mask, int64_t longest_sample, uint64_t seed);
 
   // Samples of at least `tokens` tokens in all, sorted by length and packed into batches of at most `batch_tokens`
   // (a longer sample stands alone). Samples over the longest length are passed over.
@@ -75,7 +75,6 @@ class Mixture {
   std::vector<Source> sources_;
   const ChatPrompt& prompt_;
   const SoundVocabulary& sounds_;
-  std::vector<int64_t> end_of_text_;
   LossMask mask_;
   int64_t longest_sample_, skipped_ = 0;
   uint64_t seed_;

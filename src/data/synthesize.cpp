@@ -102,11 +102,8 @@ SoundTokenizer load_tokenizer(const SynthesisRecipe& recipe) {
 // Encoder output of the audio itself, without what it was padded with: bfloat16 [samples / 160 / 2, width].
 at::Tensor encoder_features(const SoundTokenizer& tokenizer, std::span<const float> samples) {
   std::vector<at::Tensor> pieces;
-  std::vector<size_t> starts = samples.size() > 30U * kSampleRate ? split_at_pauses(samples) : std::vector<size_t>{0};
-  starts.push_back(samples.size());
-  for (size_t i = 0; i + 1 < starts.size(); ++i) {
-    const auto piece = samples.subspan(starts[i], starts[i + 1] - starts[i]);
-    const at::Tensor mel = log_mel(piece, static_cast<int>(tokenizer.encoder().config().n_mels));
+  for (const auto window : hearing_windows(samples)) {
+    const at::Tensor mel = log_mel(window, static_cast<int>(tokenizer.encoder().config().n_mels));
     pieces.push_back(tokenizer.features(mel)[0].narrow(0, 0, mel.size(1) / 2));
   }
   return at::cat(pieces).to(at::kBFloat16);

@@ -20,7 +20,7 @@ struct Llama::Layer : torch::nn::Module {
     auto add = [&](const char* name, at::IntArrayRef shape) {
       return register_parameter(name, at::empty(shape, options));
     };
-    // Dots cannot be part of a parameter's name in a module: the names are completed by named_llama_parameters.
+    // A module's parameter names cannot hold dots: hugging_face_parameters() gives the published names.
     input_norm = add("input_layernorm", {config.hidden_size});
     q = add("q_proj", {query_size, config.hidden_size});
     k = add("k_proj", {kv_size, config.hidden_size});
@@ -41,8 +41,8 @@ struct Llama::Layer : torch::nn::Module {
   template <typename Attend>
   at::Tensor forward(const at::Tensor& x, const Attend& attend) {
     const at::Tensor normed = rms_norm(x, input_norm, config.rms_norm_eps);
-    const at::Tensor attended = attend(at::linear(normed, q, q_bias), at::linear(normed, k, k_bias),
-                                       at::linear(normed, v, v_bias));
+    const at::Tensor attended =
+        attend(at::linear(normed, q, q_bias), at::linear(normed, k, k_bias), at::linear(normed, v, v_bias));
     const at::Tensor middle = x + at::linear(attended, o);
     const at::Tensor post = rms_norm(middle, post_norm, config.rms_norm_eps);
     return middle + at::linear(swiglu(at::linear(post, gate), at::linear(post, up)), down);
@@ -93,8 +93,12 @@ Llama::Llama(const LlamaConfig& config, at::TensorOptions options)
   }
 }
 
-const at::Tensor& Llama::head() const { return head_.defined() ? head_ : embed_; }
-const at::Tensor& Llama::embedding() const { return embed_; }
+const at::Tensor& Llama::head() const {
+  return head_.defined() ? head_ : embed_;
+}
+const at::Tensor& Llama::embedding() const {
+  return embed_;
+}
 
 at::Tensor Llama::forward(const at::Tensor& ids, KeyValueCache& cache) {
   const at::NoGradGuard no_grad;
@@ -147,7 +151,9 @@ at::Tensor Llama::forward_packed(const at::Tensor& ids, const std::vector<int64_
   return rms_norm(x, norm_, config_.rms_norm_eps);
 }
 
-at::Tensor Llama::logits(const at::Tensor& hidden) { return at::linear(hidden, head()).to(at::kFloat); }
+at::Tensor Llama::logits(const at::Tensor& hidden) {
+  return at::linear(hidden, head()).to(at::kFloat);
+}
 
 std::vector<std::pair<std::string, at::Tensor>> Llama::hugging_face_parameters() const {
   std::vector<std::pair<std::string, at::Tensor>> named;
@@ -182,8 +188,8 @@ std::shared_ptr<Llama> load_llama(const LlamaConfig& config, const WeightFile& w
   for (auto& [name, parameter] : model->hugging_face_parameters()) {
     require(weights.contains(name), weights.path().string(), ": the model's weight ", name, " is missing");
     const at::Tensor stored = weights.load_as(name, dtype);
-    require(stored.sizes() == parameter.sizes(), weights.path().string(), ": ", name, " has the shape ",
-            stored.sizes(), ", but the model's configuration asks for ", parameter.sizes());
+    require(stored.sizes() == parameter.sizes(), weights.path().string(), ": ", name, " has the shape ", stored.sizes(),
+            ", but the model's configuration asks for ", parameter.sizes());
     parameter.set_requires_grad(false);
     parameter.copy_(stored);
   }

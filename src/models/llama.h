@@ -49,7 +49,7 @@ class KeyValueCache {
 
 class Llama : public torch::nn::Module {
  public:
-  // Parameters are uninitialised (load_llama or initialize fills them).
+  // Parameters are uninitialised: load_llama or the caller fills them.
   explicit Llama(const LlamaConfig& config, at::TensorOptions options = {});
   const LlamaConfig& config() const { return config_; }
 

@@ -45,13 +45,9 @@ at::Tensor SoundTokenizer::features(const at::Tensor& mel) const {
 std::vector<int> SoundTokenizer::encode(std::span<const float> samples, double* mel_milliseconds) const {
   const at::NoGradGuard no_grad;
   std::vector<int> codes;
-  const std::vector<size_t> starts =
-      samples.size() > kWindowSamples ? split_at_pauses(samples) : std::vector<size_t>{0};
-  for (size_t i = 0; i < starts.size(); ++i) {
-    const size_t end = i + 1 < starts.size() ? starts[i + 1] : samples.size();
+  for (const auto window : hearing_windows(samples)) {
     Stopwatch watch;
-    const at::Tensor mel =
-        log_mel(samples.subspan(starts[i], end - starts[i]), static_cast<int>(encoder_->config().n_mels));
+    const at::Tensor mel = log_mel(window, static_cast<int>(encoder_->config().n_mels));
     if (mel_milliseconds != nullptr) *mel_milliseconds += watch.lap();
     const int64_t count = mel.size(1) / 2 / config().downsample;
     if (config().mask_embs && count == 0) continue;
@@ -82,6 +78,17 @@ std::vector<size_t> split_at_pauses(std::span<const float> samples, double windo
     starts.push_back(best);
   }
   return starts;
+}
+
+std::vector<std::span<const float>> hearing_windows(std::span<const float> samples) {
+  if (samples.size() <= kWindowSamples) return {samples};
+  const auto starts = split_at_pauses(samples);
+  std::vector<std::span<const float>> windows;
+  for (size_t i = 0; i < starts.size(); ++i) {
+    const size_t end = i + 1 < starts.size() ? starts[i + 1] : samples.size();
+    windows.push_back(samples.subspan(starts[i], end - starts[i]));
+  }
+  return windows;
 }
 
 }  // namespace ichigo

@@ -153,14 +153,10 @@ std::string whisper_transcribe(const Whisper& model, const WhisperVocabulary& vo
                                WhisperTiming* timing) {
   const at::NoGradGuard no_grad;
   if (samples.empty()) return "";
-  const std::vector<size_t> starts =
-      samples.size() > kWindowFrames * kHop ? split_at_pauses(samples) : std::vector<size_t>{0};
   std::string text;
   WhisperTiming spent;
-  for (size_t i = 0; i < starts.size(); ++i) {
-    const size_t end = i + 1 < starts.size() ? starts[i + 1] : samples.size();
-    std::vector<float> window(samples.begin() + static_cast<std::ptrdiff_t>(starts[i]),
-                              samples.begin() + static_cast<std::ptrdiff_t>(end));
+  for (const auto heard : hearing_windows(samples)) {
+    std::vector<float> window(heard.begin(), heard.end());
     window.resize(kWindowFrames * kHop);
     Stopwatch watch;
     const at::Tensor mel = log_mel(window, static_cast<int>(model.config.n_mels)).unsqueeze(0);

@@ -28,7 +28,9 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-double seconds_since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
+double seconds_since(Clock::time_point start) {
+  return std::chrono::duration<double>(Clock::now() - start).count();
+}
 
 struct DecoderRecipe {
   std::filesystem::path output, base, codebook;
@@ -58,10 +60,7 @@ struct DecoderRecipe {
     recipe.validation_tokens = node.integer("validation_tokens", recipe.validation_tokens);
     recipe.checkpointing = node.flag("activation_checkpointing", recipe.checkpointing);
     recipe.bf16 = node.flag("bf16", recipe.bf16);
-    recipe.schedule.total_steps = node.integer("steps", 1000);
-    recipe.schedule.peak = node.number("learning_rate", 3e-4);
-    recipe.schedule.warmup_steps = node.integer("warmup_steps", 50);
-    recipe.schedule.final_share = node.number("final_share", 0.0);
+    recipe.schedule = ScheduleConfig::read(node, {3e-4, 50, 1000, 0.0});
     recipe.optimizer.beta2 = node.number("beta2", 0.95);
     recipe.optimizer.weight_decay = node.number("weight_decay", 0.01);
     recipe.optimizer.clip = node.number("clip", 1.0);
@@ -99,11 +98,14 @@ class DecoderTrainer {
         base_(open_model_directory(resolve_base(recipe_.base))),
         prompt_(extended(base_.tokenizer, recipe_.codes), recognize_chat_template(base_.chat_template)),
         sounds_(base_.tokenizer),
-        mixture_(recipe_.mixture, prompt_, sounds_, base_.stop_tokens, recipe_.loss, recipe_.longest_sample,
-                 recipe_.seed) {
+        mixture_(recipe_.mixture, prompt_, sounds_, recipe_.loss, recipe_.longest_sample, recipe_.seed) {
     std::fprintf(stderr, "%s: %lld rows, %lld steps of %lld tokens\n", path.c_str(),
                  static_cast<long long>(mixture_.rows()), static_cast<long long>(recipe_.schedule.total_steps),
                  static_cast<long long>(recipe_.step_tokens));
+    if (!recipe_.validation.empty()) {
+      Mixture validation(recipe_.validation, prompt_, sounds_, LossMask::kAnswer, recipe_.longest_sample, recipe_.seed);
+      validation_ = validation.next_step(recipe_.validation_tokens, recipe_.batch_tokens);
+    }
     build_model();
   }
 
@@ -113,8 +115,8 @@ class DecoderTrainer {
     const int64_t stop = options.stop_after_steps > 0 ? std::min(total, step + options.stop_after_steps) : total;
     if (step < stop) train_steps(step, stop, options.stop_after_seconds);
     if (completed_ == total) {
-      write_language_model(recipe_.output / "model", {model_->config().to_json(), base_.tokenizer, base_.chat_template,
-                                                     base_.stop_tokens},
+      write_language_model(recipe_.output / "model",
+                           {model_->config().to_json(), base_.tokenizer, base_.chat_template, base_.stop_tokens},
                            ordered_weights(), {}, int64_t{2} << 30);
       std::fprintf(stderr, "the model is in %s\n", (recipe_.output / "model").c_str());
     }
@@ -131,7 +133,8 @@ class DecoderTrainer {
     auto loaded = load_llama(config, *base_.weights, at::kFloat);
     const int64_t rows = std::max(config.vocab_size, base_.tokenizer.vocabulary_size());
     at::Tensor codebook;
-    if (!recipe_.codebook.empty()) codebook = open_weights(recipe_.codebook)->load("rq.layers.0._codebook.embed").flatten(0, -2);
+    if (!recipe_.codebook.empty())
+      codebook = open_weights(recipe_.codebook)->load("rq.layers.0._codebook.embed").flatten(0, -2);
     const at::ScalarType dtype = recipe_.bf16 ? at::kBFloat16 : at::kFloat;
     const int64_t old_rows = config.vocab_size;
     config.vocab_size = rows;
@@ -142,8 +145,8 @@ class DecoderTrainer {
     // The optimiser's masters must begin from the float32 values, not from their bfloat16 roundings.
     for (size_t i = 0; i < to.size(); ++i) {
       const bool vocabulary = from[i].second.size(0) == old_rows && to[i].second.size(0) == rows && rows != old_rows;
-      const at::Tensor start = vocabulary ? extend_embedding(from[i].second, rows, sounds_.id(0), codebook, recipe_.seed)
-                                          : from[i].second;
+      const at::Tensor start =
+          vocabulary ? extend_embedding(from[i].second, rows, sounds_.id(0), codebook, recipe_.seed) : from[i].second;
       to[i].second.copy_(start);
       masters_[to[i].first] = start;
     }
@@ -171,7 +174,8 @@ class DecoderTrainer {
 
   // Sum of the losses of one packed batch; with gradients where they are enabled.
   at::Tensor loss_of(const PackedBatch& batch) {
-    const at::Tensor hidden = model_->forward_packed(at::tensor(batch.ids, at::kLong), batch.lengths, recipe_.checkpointing);
+    const at::Tensor hidden =
+        model_->forward_packed(at::tensor(batch.ids, at::kLong), batch.lengths, recipe_.checkpointing);
     const at::Tensor rows = hidden.index_select(0, at::tensor(batch.target_rows, at::kLong));
     return linear_cross_entropy(rows, model_->head(), at::tensor(batch.targets, at::kLong));
   }
@@ -207,10 +211,11 @@ class DecoderTrainer {
       tokens_ += tokens;
       busy += seconds;
       const double gflops = 6e-9 * parameters * static_cast<double>(tokens) / seconds;
-      nlohmann::json line = {{"step", step},       {"loss", loss},          {"learning_rate", rate},
-                             {"gradient_norm", norm}, {"tokens", tokens_},  {"tokens_per_s", tokens / seconds},
-                             {"gflops", gflops},   {"matrix_peak_gflops", peak}};
-      if (!recipe_.validation.empty() && ((step + 1) % recipe_.validation_steps == 0 || step + 1 == stop)) {
+      nlohmann::json line = {{"step", step},          {"loss", loss},
+                             {"learning_rate", rate}, {"gradient_norm", norm},
+                             {"tokens", tokens_},     {"tokens_per_s", tokens / seconds},
+                             {"gflops", gflops},      {"matrix_peak_gflops", peak}};
+      if (!validation_.empty() && ((step + 1) % recipe_.validation_steps == 0 || step + 1 == stop)) {
         line["validation_loss"] = validate();
       }
       log.write(line);
@@ -220,7 +225,8 @@ class DecoderTrainer {
                     loss, static_cast<double>(run_tokens) / busy, mean_gflops, 100 * mean_gflops / peak, peak);
       progress.update(step + 1, detail);
       const bool out_of_time = stop_seconds > 0 && seconds_since(start) > stop_seconds;
-      if ((step + 1) % recipe_.checkpoint_steps == 0 || step + 1 == stop || out_of_time || interrupted()) save(step + 1);
+      if ((step + 1) % recipe_.checkpoint_steps == 0 || step + 1 == stop || out_of_time || interrupted())
+        save(step + 1);
       if (out_of_time || interrupted()) break;
     }
   }
@@ -228,11 +234,9 @@ class DecoderTrainer {
   // Mean loss of a fixed drawing of the validation sources.
   double validate() {
     const at::NoGradGuard no_grad;
-    Mixture mixture(recipe_.validation, prompt_, sounds_, base_.stop_tokens, LossMask::kAnswer, recipe_.longest_sample,
-                    recipe_.seed);
     double loss = 0;
     size_t targets = 0;
-    for (const auto& batch : mixture.next_step(recipe_.validation_tokens, recipe_.batch_tokens)) {
+    for (const auto& batch : validation_) {
       loss += loss_of(batch).item<double>();
       targets += batch.targets.size();
     }
@@ -242,7 +246,8 @@ class DecoderTrainer {
   std::vector<std::pair<std::string, at::Tensor>> ordered_weights() const {
     const auto masters = optimizer_->master_weights();
     std::vector<std::pair<std::string, at::Tensor>> weights;
-    for (const auto& [name, parameter] : model_->hugging_face_parameters()) weights.emplace_back(name, masters.at(name));
+    for (const auto& [name, parameter] : model_->hugging_face_parameters())
+      weights.emplace_back(name, masters.at(name));
     return weights;
   }
 
@@ -251,6 +256,7 @@ class DecoderTrainer {
   ChatPrompt prompt_;
   SoundVocabulary sounds_;
   Mixture mixture_;
+  std::vector<PackedBatch> validation_;  // a fixed drawing of the validation sources
   std::shared_ptr<Llama> model_;
   std::map<std::string, at::Tensor> masters_;
   std::unique_ptr<AdamW> optimizer_;

@@ -5,6 +5,7 @@
 #include <numbers>
 
 #include "base/error.h"
+#include "base/recipe.h"
 
 namespace ichigo {
 
@@ -15,6 +16,11 @@ void ScheduleConfig::validate() const {
           total_steps, " steps");
   require(final_share >= 0 && final_share <= 1, "the final share of the learning rate must be in [0, 1], not ",
           final_share);
+}
+
+ScheduleConfig ScheduleConfig::read(RecipeNode& recipe, const ScheduleConfig& defaults) {
+  return {recipe.number("learning_rate", defaults.peak), recipe.integer("warmup_steps", defaults.warmup_steps),
+          recipe.integer("steps", defaults.total_steps), recipe.number("final_share", defaults.final_share)};
 }
 
 double learning_rate(const ScheduleConfig& config, int64_t step) {

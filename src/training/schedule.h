@@ -4,11 +4,15 @@
 
 namespace ichigo {
 
+class RecipeNode;
+
 struct ScheduleConfig {
   double peak = 1e-3;
   int64_t warmup_steps = 0, total_steps = 0;
   double final_share = 0;  // of the peak, at total_steps
   void validate() const;   // throws Error
+  // The recipe's keys learning_rate, warmup_steps, steps and final_share.
+  static ScheduleConfig read(RecipeNode& recipe, const ScheduleConfig& defaults);
 };
 
 // The rate of step `step` (0 is the first): peak * step / warmup_steps while warming up, so that the very first step

@@ -24,10 +24,7 @@ SoundTokenizerRecipe SoundTokenizerRecipe::read(const std::filesystem::path& pat
   recipe.decoder_seconds = node.number("decoder_seconds", recipe.decoder_seconds);
   recipe.time_mask = node.number("time_mask", recipe.time_mask);
 
-  recipe.schedule.total_steps = node.integer("steps", 0);
-  recipe.schedule.peak = node.number("learning_rate", 2e-3);
-  recipe.schedule.warmup_steps = node.integer("warmup_steps", 60);
-  recipe.schedule.final_share = node.number("final_share", 0.02);
+  recipe.schedule = ScheduleConfig::read(node, {2e-3, 60, 0, 0.02});
   recipe.optimizer.beta1 = node.number("beta1", 0.9);
   recipe.optimizer.beta2 = node.number("beta2", 0.98);
   recipe.optimizer.weight_decay = node.number("weight_decay", 0.01);

@@ -35,7 +35,7 @@ class MixtureTest : public testing::Test {
   }
 
   Mixture mixture(const std::vector<MixtureSource>& sources, LossMask mask = LossMask::kAnswer, int64_t longest = 1000) {
-    return Mixture(sources, *prompt_, *sounds_, {}, mask, longest, 7);
+    return Mixture(sources, *prompt_, *sounds_, mask, longest, 7);
   }
 
   test::TemporaryFolder folder_;

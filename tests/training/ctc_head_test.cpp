@@ -4,7 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "base/error.h"
-#include "folder.h"
+#include "temporary_folder.h"
 
 namespace ichigo {
 namespace {
@@ -31,18 +31,18 @@ TEST(CtcHead, PaddingChangesNothing) {
 }
 
 TEST(CtcHead, ComesBackFromItsFiles) {
-  const test::Folder folder;
+  const test::TemporaryFolder folder;
   const at::NoGradGuard no_gradient;
   CtcHead head(small());
   head.initialize(7);
   head.eval();
-  save_ctc_head(folder.path, head, PhonemeSet({"p", "aɪ", "t"}));
-  const auto [loaded, phonemes] = load_ctc_head(folder.path);
+  save_ctc_head(folder.path(), head, PhonemeSet({"p", "aɪ", "t"}));
+  const auto [loaded, phonemes] = load_ctc_head(folder.path());
   EXPECT_EQ(phonemes.size(), 4);
   EXPECT_EQ(phonemes.phone(1), "aɪ");
   const auto x = at::randn({1, 5, 12}), mask = at::ones({1, 5});
   EXPECT_TRUE(at::equal(head.forward(x, mask), loaded->forward(x, mask)));
-  EXPECT_THROW(load_ctc_head(folder.path / "absent"), Error);
+  EXPECT_THROW(load_ctc_head(folder.path() / "absent"), Error);
 }
 
 // All alignments of two phones in three positions, counted by hand.

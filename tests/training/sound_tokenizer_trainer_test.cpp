@@ -16,7 +16,7 @@
 #include "base/error.h"
 #include "base/random.h"
 #include "data/feature_file.h"
-#include "folder.h"
+#include "temporary_folder.h"
 #include "training/clip_batches.h"
 #include "training/trainers.h"
 
@@ -90,10 +90,10 @@ void expect_same_model(const fs::path& one, const fs::path& other) {
 }
 
 TEST(SoundTokenizerTrainer, LearnsToReadPhonesOffTheCodes) {
-  const test::Folder folder;
-  write_features(folder.path / "clips", 120);
-  train(write_recipe(folder.path, "run"));
-  const auto lines = read_metrics(folder.path / "run");
+  const test::TemporaryFolder folder;
+  write_features(folder.path() / "clips", 120);
+  train(write_recipe(folder.path(), "run"));
+  const auto lines = read_metrics(folder.path() / "run");
   ASSERT_EQ(lines.size(), 40U);
   for (size_t step = 0; step < lines.size(); ++step) EXPECT_EQ(lines[step].at("step"), step);
   const double first = lines.front().at("ctc"), last = lines.back().at("ctc");
@@ -102,9 +102,9 @@ TEST(SoundTokenizerTrainer, LearnsToReadPhonesOffTheCodes) {
   EXPECT_LT(lines.back().at("commitment").get<double>(), 0.5);
   EXPECT_GT(lines.back().at("perplexity").get<double>(), 7);  // more than one code for each of 6 phones and silence
 
-  const auto bottleneck = load_bottleneck(folder.path / "run/sound_tokenizer.safetensors");
+  const auto bottleneck = load_bottleneck(folder.path() / "run/sound_tokenizer.safetensors");
   EXPECT_TRUE(bottleneck->config().cut_to_length);
-  const FeatureFile file(folder.path / "clips", kWidth);
+  const FeatureFile file(folder.path() / "clips", kWidth);
   std::set<int64_t> used;
   for (const auto& source : file.clips()) {
     const Clip clip{&file, &source, source.frames / 2, {}};
@@ -117,17 +117,17 @@ TEST(SoundTokenizerTrainer, LearnsToReadPhonesOffTheCodes) {
 }
 
 TEST(SoundTokenizerTrainer, AStoppedRunEndsBitIdentical) {
-  const test::Folder folder;
-  write_features(folder.path / "clips", 60);
-  train(write_recipe(folder.path, "whole", "", 24));
-  const auto recipe = write_recipe(folder.path, "parts", "", 24);
+  const test::TemporaryFolder folder;
+  write_features(folder.path() / "clips", 60);
+  train(write_recipe(folder.path(), "whole", "", 24));
+  const auto recipe = write_recipe(folder.path(), "parts", "", 24);
   for (const int64_t steps : {9, 6, 30}) {  // before k-means, across it, to the end
     TrainOptions options;
     options.stop_after_steps = steps;
     train(recipe, options);
   }
-  expect_same_model(folder.path / "whole", folder.path / "parts");
-  const auto one = read_metrics(folder.path / "whole"), other = read_metrics(folder.path / "parts");
+  expect_same_model(folder.path() / "whole", folder.path() / "parts");
+  const auto one = read_metrics(folder.path() / "whole"), other = read_metrics(folder.path() / "parts");
   ASSERT_EQ(one.size(), other.size());
   for (size_t i = 0; i < one.size(); ++i) EXPECT_EQ(one[i].at("loss"), other[i].at("loss")) << i;
 }
@@ -138,10 +138,10 @@ TEST(SoundTokenizerTrainer, DISABLED_IsTheRunThatIsKilled) {
 }
 
 TEST(SoundTokenizerTrainer, AKilledRunEndsBitIdentical) {
-  const test::Folder folder;
-  write_features(folder.path / "clips", 60);
-  train(write_recipe(folder.path, "whole", "", 24));
-  const auto recipe = write_recipe(folder.path, "killed", "", 24);
+  const test::TemporaryFolder folder;
+  write_features(folder.path() / "clips", 60);
+  train(write_recipe(folder.path(), "whole", "", 24));
+  const auto recipe = write_recipe(folder.path(), "killed", "", 24);
   for (int kill = 0; kill < 2; ++kill) {
     const pid_t child = ::fork();
     ASSERT_GE(child, 0);
@@ -152,7 +152,7 @@ TEST(SoundTokenizerTrainer, AKilledRunEndsBitIdentical) {
               "--gtest_filter=SoundTokenizerTrainer.DISABLED_IsTheRunThatIsKilled", nullptr);
       ::_exit(127);
     }
-    const auto wanted = folder.path / "killed" / (kill == 0 ? "checkpoint-000007" : "checkpoint-000014");
+    const auto wanted = folder.path() / "killed" / (kill == 0 ? "checkpoint-000007" : "checkpoint-000014");
     for (int wait = 0; wait < 3000 && !fs::exists(wanted); ++wait) ::usleep(10000);
     ::usleep(7000);
     ::kill(child, SIGKILL);
@@ -160,33 +160,33 @@ TEST(SoundTokenizerTrainer, AKilledRunEndsBitIdentical) {
     ASSERT_TRUE(fs::exists(wanted));
   }
   train(recipe);
-  expect_same_model(folder.path / "whole", folder.path / "killed");
+  expect_same_model(folder.path() / "whole", folder.path() / "killed");
 }
 
 TEST(SoundTokenizerTrainer, LearnsWithoutQuantisingForComparison) {
-  const test::Folder folder;
-  write_features(folder.path / "clips", 60);
-  train(write_recipe(folder.path, "run", "quantize: false\n"));
-  const auto lines = read_metrics(folder.path / "run");
+  const test::TemporaryFolder folder;
+  write_features(folder.path() / "clips", 60);
+  train(write_recipe(folder.path(), "run", "quantize: false\n"));
+  const auto lines = read_metrics(folder.path() / "run");
   EXPECT_FALSE(lines.back().contains("commitment"));
   EXPECT_LT(lines.back().at("ctc").get<double>(), 0.3 * lines.front().at("ctc").get<double>());
-  EXPECT_FALSE(load_ctc_head(folder.path / "run").first->config().quantize);
+  EXPECT_FALSE(load_ctc_head(folder.path() / "run").first->config().quantize);
 }
 
 TEST(SoundTokenizerTrainer, RefusesAnotherRecipesCheckpoints) {
-  const test::Folder folder;
-  write_features(folder.path / "clips", 20);
+  const test::TemporaryFolder folder;
+  write_features(folder.path() / "clips", 20);
   TrainOptions options;
   options.stop_after_steps = 1;
-  train(write_recipe(folder.path, "run"), options);
-  EXPECT_THROW(train(write_recipe(folder.path, "run", "seed: 5\n"), options), Error);
+  train(write_recipe(folder.path(), "run"), options);
+  EXPECT_THROW(train(write_recipe(folder.path(), "run", "seed: 5\n"), options), Error);
 }
 
 TEST(SoundTokenizerTrainer, NamesWhatIsWrongWithARecipe) {
-  const test::Folder folder;
+  const test::TemporaryFolder folder;
   const auto message = [&](const std::string& more) {
     try {
-      SoundTokenizerRecipe::read(write_recipe(folder.path, "run", more));
+      SoundTokenizerRecipe::read(write_recipe(folder.path(), "run", more));
     } catch (const Error& error) {
       return std::string(error.what());
     }

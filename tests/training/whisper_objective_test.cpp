@@ -6,7 +6,7 @@
 #include "audio/audio_file.h"
 #include "audio/log_mel.h"
 #include "base/atomic_file.h"
-#include "folder.h"
+#include "temporary_folder.h"
 #include "models/whisper.h"
 #include "weights/base_weights.h"
 
@@ -25,7 +25,7 @@ TEST(WhisperObjective, TrueFeaturesAreReadWithoutLoss) {
   const std::pair<const char*, const char*> recordings[] = {
       {"f000002.flac", "From fairest creatures we desire increase,"},
       {"f000003.flac", "That thereby beauty's rose might never die,"}};
-  const test::Folder folder;
+  const test::TemporaryFolder folder;
   std::vector<at::Tensor> features;
   std::string list;
   int64_t offset = 0;
@@ -40,10 +40,10 @@ TEST(WhisperObjective, TrueFeaturesAreReadWithoutLoss) {
     list += feature_line(clip);
   }
   const auto bytes = at::cat(features).to(at::kBFloat16);
-  write_file(folder.path / "clips.features", {static_cast<const char*>(bytes.const_data_ptr()), bytes.nbytes()});
-  write_file(folder.path / "clips.jsonl", list);
+  write_file(folder.path() / "clips.features", {static_cast<const char*>(bytes.const_data_ptr()), bytes.nbytes()});
+  write_file(folder.path() / "clips.jsonl", list);
   std::vector<FeatureFile> files;
-  files.emplace_back(folder.path / "clips", whisper.config.n_audio_state);
+  files.emplace_back(folder.path() / "clips", whisper.config.n_audio_state);
   int64_t left_out = 0;
   const auto clips = usable_clips(files, PhonemeSet({"a"}), &left_out);
   ASSERT_EQ(clips.size(), 2U);

@@ -6,6 +6,7 @@
 #include <c10/core/GradMode.h>
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <numbers>
 
@@ -58,7 +59,47 @@ std::vector<float> change_speed(std::span<const float> samples, double speed) {
   return result;
 }
 
-// The direct path, then noise that has decayed by 60 dB after `seconds`. The loudness stays what it was.
+std::vector<float> add_silence(std::span<const float> samples, double before, double after) {
+  const auto lead = static_cast<size_t>(before * kRate);
+  std::vector<float> result(lead + samples.size() + static_cast<size_t>(after * kRate));
+  std::ranges::copy(samples, result.begin() + static_cast<std::ptrdiff_t>(lead));
+  return result;
+}
+
+// The samples convolved with a response given as its spectrum at `size` points. The loudness stays what it was.
+void filter(std::vector<float>& samples, const at::Tensor& response_spectrum, int64_t size) {
+  const auto count = static_cast<int64_t>(samples.size());
+  const at::Tensor dry = at::from_blob(samples.data(), {count}, at::kFloat);
+  const at::Tensor spectrum = at::fft_rfft(dry, size) * response_spectrum;
+  const at::Tensor wet = at::fft_irfft(spectrum, size).slice(0, 0, count).contiguous();
+  const std::span<const float> wet_samples(wet.const_data_ptr<float>(), samples.size());
+  const double wet_energy = energy(wet_samples);
+  const double gain = wet_energy > 0 ? std::sqrt(energy(samples) / wet_energy) : 1;
+  std::transform(wet_samples.begin(), wet_samples.end(), samples.begin(),
+                 [gain](float sample) { return static_cast<float>(sample * gain); });
+}
+
+// Another microphone: gains in decibels drawn for an octave each from 60 Hz up, straight lines between them.
+void equalize(std::vector<float>& samples, double deviation_db, Random& random) {
+  if (samples.empty()) return;
+  constexpr double kLowest = 60;
+  std::array<double, 8> gains;
+  for (double& gain : gains) gain = deviation_db * random.normal();
+  int64_t size = 1;
+  while (size < static_cast<int64_t>(samples.size())) size *= 2;
+  at::Tensor response = at::empty({size / 2 + 1});
+  auto* values = response.mutable_data_ptr<float>();
+  for (int64_t i = 0; i <= size / 2; ++i) {
+    const double frequency = kRate * static_cast<double>(i) / static_cast<double>(size);
+    const double octave = std::clamp(std::log2(std::max(frequency, 1.0) / kLowest), 0.0, gains.size() - 1.0);
+    const auto low = std::min(static_cast<size_t>(octave), gains.size() - 2);
+    const double part = octave - static_cast<double>(low);
+    values[i] = static_cast<float>(decibels(gains[low] * (1 - part) + gains[low + 1] * part));
+  }
+  filter(samples, response, size);
+}
+
+// The direct path, then noise that has decayed by 60 dB after `seconds`.
 void add_room(std::vector<float>& samples, double seconds, Random& random) {
   if (samples.empty()) return;
   const auto length = static_cast<int64_t>(seconds * kRate);
@@ -74,17 +115,9 @@ void add_room(std::vector<float>& samples, double seconds, Random& random) {
   if (tail > 0) response.mul_(std::sqrt(tail_energy / tail));
   taps[0] = 1;
 
-  const auto count = static_cast<int64_t>(samples.size());
   int64_t size = 1;
-  while (size < count + length) size *= 2;
-  const at::Tensor dry = at::from_blob(samples.data(), {count}, at::kFloat);
-  const at::Tensor spectrum = at::fft_rfft(dry, size) * at::fft_rfft(response, size);
-  const at::Tensor wet = at::fft_irfft(spectrum, size).slice(0, 0, count).contiguous();
-  const std::span<const float> wet_samples(wet.const_data_ptr<float>(), samples.size());
-  const double wet_energy = energy(wet_samples);
-  const double gain = wet_energy > 0 ? std::sqrt(energy(samples) / wet_energy) : 1;
-  std::transform(wet_samples.begin(), wet_samples.end(), samples.begin(),
-                 [gain](float sample) { return static_cast<float>(sample * gain); });
+  while (size < static_cast<int64_t>(samples.size()) + length) size *= 2;
+  filter(samples, at::fft_rfft(response, size), size);
 }
 
 // Starts anywhere in the recording and repeats it as long as needed.
@@ -112,6 +145,9 @@ void AugmentationConfig::validate() const {
   share(probability, "probability");
   share(noise_probability, "noise_probability");
   share(room_probability, "room_probability");
+  share(equalizer_probability, "equalizer_probability");
+  range(0, equalizer_db, 0, 30, "equalizer_db");
+  range(0, max_silence_seconds, 0, 30, "silence_seconds");
   range(min_speed, max_speed, 0.5, 2, "speed");
   range(min_gain_db, max_gain_db, -60, 60, "gain_db");
   range(min_snr_db, max_snr_db, -60, 120, "snr_db");
@@ -124,6 +160,11 @@ std::vector<float> augment(std::span<const float> samples, const AugmentationCon
   if (random.uniform() >= config.probability) return {samples.begin(), samples.end()};
   const double speed = random.uniform(config.min_speed, config.max_speed);
   std::vector<float> result = change_speed(samples, speed);
+  if (config.max_silence_seconds > 0) {
+    const double before = random.uniform(0, config.max_silence_seconds);
+    result = add_silence(result, before, random.uniform(0, config.max_silence_seconds));
+  }
+  if (random.uniform() < config.equalizer_probability) equalize(result, config.equalizer_db, random);
   if (random.uniform() < config.room_probability) {
     add_room(result, random.uniform(config.min_room_seconds, config.max_room_seconds), random);
   }

@@ -1,4 +1,5 @@
-// Makes a clean recording sound like life: speed, gain, room, background noise. Deterministic from its generator.
+// Makes a clean recording sound like life: speed, silence around it, microphone, room, background noise, gain.
+// Deterministic from its generator.
 #pragma once
 #include <span>
 #include <vector>
@@ -10,6 +11,9 @@ namespace ichigo {
 struct AugmentationConfig {
   double probability = 0.7;                 // share of clips that are changed at all
   double min_speed = 0.9, max_speed = 1.1;  // resampling: pitch changes with it
+  double max_silence_seconds = 0;           // before and after the speech, drawn from zero to this for each
+  double equalizer_probability = 0;         // of the changed clips: a random smooth frequency response...
+  double equalizer_db = 4;                  // ...with this standard deviation
   double min_gain_db = -12, max_gain_db = 6;
   double noise_probability = 0.5;  // of the changed clips
   double min_snr_db = 5, max_snr_db = 30;

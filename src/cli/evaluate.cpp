@@ -1,5 +1,8 @@
 #include "cli/evaluate.h"
 
+#include <ATen/ATen.h>
+#include <c10/core/GradMode.h>
+
 #include <CLI/CLI.hpp>
 #include <cstdio>
 #include <memory>
@@ -15,6 +18,7 @@
 #include "evaluation/phone_error_rate.h"
 #include "evaluation/questions.h"
 #include "evaluation/transcripts.h"
+#include "models/sound_tokenizer.h"
 #include "weights/base_weights.h"
 
 namespace ichigo {
@@ -115,6 +119,20 @@ std::function<std::string(std::span<const float>)> load_transcriber(const Argume
   }
   auto recogniser = std::make_shared<Recogniser>(
       arguments.model.empty() ? load_whisper_base() : load_recogniser(resolve_base(arguments.model)));
+  if (arguments.with == "codes") {
+    require(!arguments.tokenizer.empty(), "--with codes needs --tokenizer, the sound tokenizer's weights");
+    SoundTokenizer tokenizer(recogniser->whisper.encoder, load_bottleneck(arguments.tokenizer));
+    return [recogniser, tokenizer](std::span<const float> samples) {
+      const c10::NoGradGuard no_gradient;
+      std::string text;
+      for (const auto window : hearing_windows(samples)) {
+        const auto codes = at::tensor(tokenizer.encode(window), at::kLong);
+        const auto features = tokenizer.bottleneck().dequantize(codes);
+        text += " " + whisper_decode(recogniser->whisper, recogniser->vocabulary, features).text;
+      }
+      return text;
+    };
+  }
   return [recogniser](std::span<const float> samples) { return recogniser->transcribe(samples); };
 }
 
@@ -197,7 +215,9 @@ void add_evaluate_command(CLI::App& app) {
   arguments = std::make_shared<Arguments>();
   auto* write = command->add_subcommand("transcripts", "Word error rate, after Whisper's English normaliser");
   write->add_option("list", arguments->list, "TSV with the columns path and transcript")->required();
-  add_list_options(*write, *arguments, {"fused", "cascade", "whisper"});
+  add_list_options(*write, *arguments, {"fused", "cascade", "whisper", "codes"});
+  write->add_option("--tokenizer", arguments->tokenizer,
+                    "With codes: weights of a sound tokenizer, whose codes Whisper's decoder reads");
   write->callback([arguments] { transcripts(*arguments); });
 
   arguments = std::make_shared<Arguments>();

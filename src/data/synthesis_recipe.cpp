@@ -15,6 +15,7 @@ namespace {
 struct Source {
   double share = 0;
   int64_t copies = 0;
+  int64_t join = 1;                      // sentences: up to so many become one text
   std::vector<SynthesisRow> rows;        // sentences, instructions, recordings
   std::optional<QuestionSet> questions;  // always by share
 };
@@ -45,6 +46,9 @@ AugmentationConfig read_augmentation(RecipeNode node) {
        std::initializer_list<std::pair<const char*, double*>>{{"probability", &config.probability},
                                                               {"min_speed", &config.min_speed},
                                                               {"max_speed", &config.max_speed},
+                                                              {"max_silence_seconds", &config.max_silence_seconds},
+                                                              {"equalizer_probability", &config.equalizer_probability},
+                                                              {"equalizer_db", &config.equalizer_db},
                                                               {"min_gain_db", &config.min_gain_db},
                                                               {"max_gain_db", &config.max_gain_db},
                                                               {"noise_probability", &config.noise_probability},
@@ -67,7 +71,7 @@ AugmentationConfig read_augmentation(RecipeNode node) {
 Source read_source(RecipeNode& node) {
   Source source;
   const auto split = [&] { return parse_split(node.text("split", "train"), node.where()); };
-  for (const char* key : {"questions", "sentences", "instructions", "recordings", "split"})
+  for (const char* key : {"questions", "sentences", "instructions", "recordings", "split", "path_contains"})
     node.text(key, "");  // known
   int texts = 0;
   if (node.has("questions")) {
@@ -79,6 +83,8 @@ Source read_source(RecipeNode& node) {
     for (auto& text : read_sentences(node.path("sentences"), split())) {
       source.rows.push_back({std::move(text), "", "transcript", {}, {}});
     }
+    source.join = node.integer("join", 1);
+    require(1 <= source.join && source.join <= 100, node.where(), ": \"join\" must be from 1 to 100");
   }
   if (node.has("instructions")) {
     ++texts;
@@ -91,9 +97,12 @@ Source read_source(RecipeNode& node) {
   }
   if (node.has("recordings")) {
     ++texts;
+    const std::string part = node.text("path_contains", "");
     for (auto& recording : read_recordings(node.path("recordings"))) {
+      if (recording.path.string().find(part) == std::string::npos) continue;
       source.rows.push_back({std::move(recording.transcript), "", "transcript", {}, std::move(recording.path)});
     }
+    require(!source.rows.empty(), node.where(), ": no recording's path contains \"", part, "\"");
   }
   require(texts == 1, node.where(), ": expected one of \"questions\", \"sentences\", \"instructions\", \"recordings\"");
   source.share = node.number("share", 0);
@@ -106,15 +115,23 @@ Source read_source(RecipeNode& node) {
   return source;
 }
 
-// `count` rows: each of the items once in random order, then again in another order...
-void append_cycled(const std::vector<SynthesisRow>& items, int64_t count, Random random,
+// `count` rows: each of the items once in random order, then again in another order... A row joins the texts of one to
+// `join` items that follow each other in that order.
+void append_cycled(const std::vector<SynthesisRow>& items, int64_t count, int64_t join, Random random,
                    std::vector<SynthesisRow>& rows) {
   std::vector<size_t> order(items.size());
   for (size_t i = 0; i < order.size(); ++i) order[i] = i;
-  for (int64_t i = 0; i < count; ++i) {
-    const auto place = static_cast<size_t>(i) % order.size();
+  size_t place = 0;
+  const auto next = [&]() -> const SynthesisRow& {
     if (place == 0) random.shuffle(order);
-    rows.push_back(items[order[place]]);
+    const SynthesisRow& item = items[order[place]];
+    place = (place + 1) % order.size();
+    return item;
+  };
+  for (int64_t i = 0; i < count; ++i) {
+    rows.push_back(next());
+    if (join == 1) continue;
+    for (auto more = random.below(static_cast<uint64_t>(join)); more > 0; --more) rows.back().text += " " + next().text;
   }
 }
 
@@ -127,7 +144,7 @@ std::vector<SynthesisRow> plan_rows(const std::vector<Source>& sources, int64_t 
     const Source& source = sources[i];
     const Random random = Random::keyed(seed, stable_hash("source"), i);
     if (source.copies > 0) {
-      append_cycled(source.rows, source.copies * static_cast<int64_t>(source.rows.size()), random, rows);
+      append_cycled(source.rows, source.copies * static_cast<int64_t>(source.rows.size()), source.join, random, rows);
       continue;
     }
     done += source.share;
@@ -139,7 +156,7 @@ std::vector<SynthesisRow> plan_rows(const std::vector<Source>& sources, int64_t 
             {std::move(question.text), std::move(question.answer), "question", std::move(question.accept), {}});
       }
     } else {
-      append_cycled(source.rows, count, random, rows);
+      append_cycled(source.rows, count, source.join, random, rows);
     }
   }
   Random::keyed(seed, stable_hash("order")).shuffle(rows);

@@ -5,7 +5,9 @@
 //   rows: how many rows are drawn from the sources that have a share
 //   sources: a list of {questions: FOLDER, split: train | unseen, share: 0.6},
 //     {sentences: FILE, split: train | unseen, share: 0.2}, {instructions: TSV, share: 0.2},
-//     {recordings: TSV or FOLDER, copies: 2}; copies instead of share: each text so many times, beside "rows"
+//     {recordings: TSV or FOLDER, copies: 2}; copies instead of share: each text so many times, beside "rows";
+//     sentences also take join: N (up to N of them make one text, so that clips vary in length), recordings
+//     path_contains: TEXT (only those)
 //   voices: a list of {names: [VOICE, ...], weight: 1}; the weight is shared by the names
 //   rate, pitch: {min: 0.9, max: 1.2}, relative to the voice's own
 //   augmentation: AugmentationConfig's fields; without it nothing is changed      noise: TSV with the column path

@@ -16,6 +16,7 @@
 #include "models/fused_model.h"
 #include "nn/linear_cross_entropy.h"
 #include "training/checkpoint.h"
+#include "training/code_spelling.h"
 #include "training/metrics.h"
 #include "training/optimizer.h"
 #include "training/schedule.h"
@@ -33,7 +34,10 @@ double seconds_since(Clock::time_point start) {
 }
 
 struct DecoderRecipe {
-  std::filesystem::path output, base, codebook;
+  std::filesystem::path output, base;
+  // How the rows of new sound tokens begin: alike for like vectors (a sound tokenizer's weights), or as the letters of
+  // their phones (the folder of a sound tokenizer trained with CTC).
+  std::filesystem::path codebook, spelling;
   std::vector<MixtureSource> mixture, validation;
   AdamWConfig optimizer;
   ScheduleConfig schedule;
@@ -49,6 +53,7 @@ struct DecoderRecipe {
     recipe.output = node.path("output");
     recipe.base = node.path("base");
     recipe.codebook = node.path("codebook", "");
+    recipe.spelling = node.path("spelling", "");
     recipe.codes = node.integer("codes", recipe.codes);
     recipe.seed = node.integer("seed", recipe.seed);
     recipe.loss = parse_loss_mask(node.text("loss", "answer"));
@@ -147,6 +152,12 @@ class DecoderTrainer {
       const bool vocabulary = from[i].second.size(0) == old_rows && to[i].second.size(0) == rows && rows != old_rows;
       const at::Tensor start =
           vocabulary ? extend_embedding(from[i].second, rows, sounds_.id(0), codebook, recipe_.seed) : from[i].second;
+      if (vocabulary && !recipe_.spelling.empty()) {
+        const auto spelled = spelled_codes(recipe_.spelling, base_.tokenizer, from[i].second, recipe_.seed);
+        require(spelled.size(0) == recipe_.codes, recipe_.spelling.string(), " has ", spelled.size(0),
+                " codes, the recipe says ", recipe_.codes);
+        start.narrow(0, sounds_.id(0), recipe_.codes).copy_(spelled);
+      }
       to[i].second.copy_(start);
       masters_[to[i].first] = start;
     }

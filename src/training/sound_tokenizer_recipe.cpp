@@ -15,6 +15,7 @@ SoundTokenizerRecipe SoundTokenizerRecipe::read(const std::filesystem::path& pat
   recipe.output = node.path("output");
   for (const auto& features : node.texts("features")) recipe.features.emplace_back(features);
   require(!recipe.features.empty(), path.string(), ": \"features\" must list at least one feature file");
+  recipe.start = node.path("start", "");
   recipe.whisper = node.path("whisper", "");
   recipe.seed = static_cast<uint64_t>(node.integer("seed", 0));
   recipe.batch_seconds = node.number("batch_seconds", recipe.batch_seconds);
@@ -83,6 +84,8 @@ SoundTokenizerRecipe SoundTokenizerRecipe::read(const std::filesystem::path& pat
   require(std::min({recipe.ctc, recipe.commitment, recipe.cross_entropy, recipe.kl, recipe.usage}) >= 0, where,
           "the weights of the losses must be 0 or more");
   require(recipe.ctc > 0 || decoder, where, "one of the losses ctc, cross_entropy and kl must be above 0");
+  require(recipe.start.empty() || (decoder && recipe.ctc == 0 && recipe.commitment == 0 && recipe.usage == 0), where,
+          "\"start\" keeps the codes as they are: only the losses cross_entropy and kl may be above 0");
   require(recipe.usage_temperature > 0, where, "\"usage_temperature\" must be above 0");
   require(!decoder || !recipe.whisper.empty(), where, "the losses cross_entropy and kl need \"whisper\", its weights");
   try {
@@ -102,6 +105,7 @@ std::string SoundTokenizerRecipe::fingerprint() const {
   for (const auto& file : features) files.push_back(file.string());
   return nlohmann::json{
       {"features", files},
+      {"start", start.string()},
       {"seed", seed},
       {"batch_seconds", batch_seconds},
       {"quantize", {quantize ? 1.0 : 0.0, quantize_after, static_cast<double>(kmeans_vectors)}},

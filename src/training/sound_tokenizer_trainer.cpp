@@ -61,10 +61,14 @@ class SoundTokenizerTrainer {
         head_(head_config()),
         codebook_(bottleneck_.codebook().narrow(0, 0, recipe_.tokenizer.codes), recipe_.codebook) {
     initialize();
+    if (fixed_codes()) adopt(recipe_.start);
     AdamW::NamedParameters parameters;
     for (const auto& item : bottleneck_.named_parameters())
-      parameters.emplace_back("bottleneck." + item.key(), item.value());
-    for (const auto& item : head_.named_parameters()) parameters.emplace_back("head." + item.key(), item.value());
+      if (!fixed_codes() || behind_the_codes(item.key()))
+        parameters.emplace_back("bottleneck." + item.key(), item.value());
+    if (recipe_.ctc > 0) {
+      for (const auto& item : head_.named_parameters()) parameters.emplace_back("head." + item.key(), item.value());
+    }
     for (auto& [name, parameter] : parameters) {
       parameter.set_requires_grad(true);
       parameter_count_ += parameter.numel();
@@ -86,7 +90,7 @@ class SoundTokenizerTrainer {
                 options.stop_after_seconds);
     if (step_ < total) return;
     save_bottleneck(recipe_.output / "sound_tokenizer.safetensors", bottleneck_);
-    save_ctc_head(recipe_.output, head_, phonemes_);
+    if (recipe_.ctc > 0) save_ctc_head(recipe_.output, head_, phonemes_);
     std::fprintf(stderr, "the sound tokenizer is in %s\n", recipe_.output.c_str());
   }
 
@@ -97,6 +101,27 @@ class SoundTokenizerTrainer {
   };
 
   uint64_t stream(uint64_t key) const { return Random::keyed(recipe_.seed, key).next(); }
+
+  bool fixed_codes() const { return !recipe_.start.empty(); }
+  static bool behind_the_codes(const std::string& parameter) {
+    return !parameter.starts_with("mlp") && !parameter.starts_with("rq.project_in");
+  }
+
+  // Takes over everything but the output blocks, which a tokenizer trained without Whisper's decoder has not.
+  void adopt(const std::filesystem::path& path) {
+    const at::NoGradGuard no_gradient;
+    const auto start = load_bottleneck(path);
+    auto own = recipe_.tokenizer, other = start->config();
+    own.depth = other.depth = 0;
+    require(own.to_json() == other.to_json(), path.string(),
+            " is a sound tokenizer of another shape: its settings are ", other.to_json().dump(), ", the recipe's are ",
+            own.to_json().dump());
+    bottleneck_.codebook().copy_(start->codebook());
+    auto parameters = bottleneck_.named_parameters();
+    for (const auto& item : start->named_parameters()) {
+      if (parameters.contains(item.key())) parameters[item.key()].copy_(item.value());
+    }
+  }
 
   CtcHeadConfig head_config() const {
     CtcHeadConfig config = recipe_.head;
@@ -198,7 +223,11 @@ class SoundTokenizerTrainer {
   Losses forward(const ClipBatch& batch) {
     Losses losses;
     at::Tensor projected = bottleneck_.project(bottleneck_.transform(batch.features.to(type_)));
-    if (codebook_.started()) projected = quantize(projected, batch.mask, losses);
+    if (fixed_codes()) {
+      projected = at::embedding(bottleneck_.codebook(), bottleneck_.quantize(projected)).detach();
+    } else if (codebook_.started()) {
+      projected = quantize(projected, batch.mask, losses);
+    }
     const auto weights = bottleneck_.named_parameters();
     const auto embedded = at::linear(projected, weights["rq.project_out.weight"], weights["rq.project_out.bias"]);
     if (recipe_.ctc > 0) {
@@ -235,7 +264,7 @@ class SoundTokenizerTrainer {
     bool halt = false;
     while (step_ < stop && !halt) {
       const auto step_start = Clock::now();
-      if (recipe_.quantize && step_ >= quantize_from && !codebook_.started()) start_codebook();
+      if (recipe_.quantize && step_ >= quantize_from && !codebook_.started() && !fixed_codes()) start_codebook();
       at::manual_seed(Random::keyed(stream(kStepStream), step_, uint64_t{1}).next());
       const ClipBatch batch = make_batch(sampler_.next());
       Losses losses = forward(batch);

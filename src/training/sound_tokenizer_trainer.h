@@ -18,6 +18,9 @@ namespace ichigo {
 struct SoundTokenizerRecipe {
   std::filesystem::path output;  // folder of checkpoints, metrics and the finished model
   std::vector<std::filesystem::path> features;
+  // A finished sound tokenizer whose codes stay as they are: only the way from them back to Whisper's features is
+  // trained, by cross_entropy and kl.
+  std::filesystem::path start;
   std::filesystem::path whisper;  // only for cross_entropy and kl
   uint64_t seed = 0;
   double batch_seconds = 100;  // of speech, padding included

@@ -120,6 +120,59 @@ TEST(Augmentation, ARoomKeepsEnergyAndRingsAfterTheSound) {
   EXPECT_LT(between(12500, 16000), 1e-6);
 }
 
+TEST(Augmentation, SilenceComesBeforeAndAfter) {
+  auto config = nothing();
+  config.max_silence_seconds = 0.25;
+  const std::vector<float> samples(1000, 0.5F);
+  bool early = false, late = false;
+  for (uint64_t seed = 0; seed < 30; ++seed) {
+    const auto result = augmented(samples, config, {}, seed);
+    const auto lead = std::ranges::find(result, 0.5F) - result.begin();
+    const auto rest = static_cast<int64_t>(result.size()) - lead - 1000;
+    ASSERT_TRUE(0 <= rest && rest <= 4000 && lead <= 4000);
+    EXPECT_TRUE(std::all_of(result.begin() + lead, result.begin() + lead + 1000, [](float x) { return x == 0.5F; }));
+    EXPECT_EQ(energy({result.begin() + lead + 1000, result.end()}), 0);
+    early = early || lead > 2000;
+    late = late || rest > 2000;
+  }
+  EXPECT_TRUE(early && late);
+}
+
+TEST(Augmentation, AnEqualizerChangesTonesAgainstEachOtherButNotTheLoudness) {
+  auto config = nothing();
+  config.equalizer_probability = 1;
+  config.equalizer_db = 4;
+  const std::vector<double> tones = {150, 500, 1500, 5000};
+  std::vector<float> samples(16000);
+  for (const double tone : tones) {
+    const auto wave = sine(tone, samples.size());
+    for (size_t i = 0; i < wave.size(); ++i) samples[i] += wave[i] / 4;
+  }
+  const auto level_db = [](const std::vector<float>& wave, double tone) {
+    double real = 0, imaginary = 0;
+    for (size_t i = 4000; i < 12000; ++i) {  // whole periods of every tone, away from the ends
+      const double angle = 2 * std::numbers::pi * tone * static_cast<double>(i) / 16000;
+      real += wave[i] * std::cos(angle);
+      imaginary += wave[i] * std::sin(angle);
+    }
+    return 10 * std::log10(real * real + imaginary * imaginary);
+  };
+  double sum = 0, squares = 0;
+  constexpr int kClips = 200;
+  for (uint64_t seed = 0; seed < kClips; ++seed) {
+    const auto result = augmented(samples, config, {}, seed);
+    ASSERT_EQ(result.size(), samples.size());
+    EXPECT_NEAR(energy(result) / energy(samples), 1, 1e-3);
+    const double difference =
+        (level_db(result, 1500) - level_db(samples, 1500)) - (level_db(result, 500) - level_db(samples, 500));
+    sum += difference;
+    squares += difference * difference;
+  }
+  EXPECT_NEAR(sum / kClips, 0, 1.2);
+  // Two gains between octaves, each a mean of two draws: 4 dB x sqrt(2) x about 0.75.
+  EXPECT_NEAR(std::sqrt(squares / kClips), 4.2, 1.2);
+}
+
 TEST(Augmentation, EmptyClipsStayEmpty) {
   const AugmentationConfig config{.probability = 1, .noise_probability = 1, .room_probability = 1};
   EXPECT_TRUE(augmented({}, config, {noise(100)}).empty());
@@ -131,6 +184,8 @@ TEST(Augmentation, ImpossibleSettingsAreErrors) {
   EXPECT_THROW(AugmentationConfig{.min_speed = 0}.validate(), Error);
   EXPECT_THROW((AugmentationConfig{.min_snr_db = 20, .max_snr_db = 10}.validate()), Error);
   EXPECT_THROW(AugmentationConfig{.max_room_seconds = NAN}.validate(), Error);
+  EXPECT_THROW(AugmentationConfig{.max_silence_seconds = -1}.validate(), Error);
+  EXPECT_THROW(AugmentationConfig{.equalizer_probability = 2}.validate(), Error);
 }
 
 }  // namespace

@@ -7,6 +7,7 @@
 
 #include <csignal>
 #include <map>
+#include <ranges>
 #include <regex>
 
 #include "audio/audio_file.h"
@@ -14,6 +15,7 @@
 #include "base/random.h"
 #include "data/corpus.h"
 #include "data/feature_file.h"
+#include "data/synthesis_recipe.h"
 #include "data/token_file.h"
 #include "golden.h"
 #include "models/sound_tokenizer.h"
@@ -189,6 +191,36 @@ TEST_F(SynthesizeTest, AFullDiskLeavesAResumableState) {
   EXPECT_EQ(without_fingerprint(contents(folder_ / "full")), without_fingerprint(contents(folder_ / "whole")));
 }
 
+TEST_F(SynthesizeTest, JoinsSentencesAndChoosesRecordings) {
+  write_audio(folder_ / "noise/b.wav", std::vector<float>(800, 0.1F));
+  write_file(folder_ / "noise/people.tsv", "path\ttranscript\na.wav\thiss\nb.wav\tbuzz\n");
+  write_file(folder_ / "join.yaml",
+             "synthesize: audio\noutput: x\nrows: 300\nvoices: [{names: ['flite:slt']}]\nsources:\n"
+             "  - {sentences: " +
+                 (folder_ / "sentences.txt").string() +
+                 ", join: 3, share: 1}\n"
+                 "  - {recordings: " +
+                 (folder_ / "noise/people.tsv").string() + ", path_contains: b.wav, copies: 2}\n");
+  const auto rows = read_synthesis_recipe(folder_ / "join.yaml").rows;
+  ASSERT_EQ(rows.size(), 302);
+  std::map<int64_t, int> lengths;
+  std::map<std::string, int> uses;
+  for (const auto& row : rows) {
+    if (!row.recording.empty()) {
+      EXPECT_EQ(row.text, "buzz");
+      continue;
+    }
+    ++lengths[std::ranges::count(row.text, '.')];
+    for (const char* text : {"A cat.", "Red sky.", "Good tea.", "Nine men.", "Run home.", "Big dog."}) {
+      for (size_t at = row.text.find(text); at != std::string::npos; at = row.text.find(text, at + 1)) ++uses[text];
+    }
+  }
+  ASSERT_EQ(lengths.size(), 3);  // one, two or three, equally often
+  for (const auto& [length, count] : lengths) EXPECT_NEAR(count, 100, 35) << length;
+  const auto [least, most] = std::ranges::minmax(uses | std::views::values);
+  EXPECT_LE(most - least, 1);  // each once before any comes again
+}
+
 TEST_F(SynthesizeTest, SaysWhatIsWrongWithARecipe) {
   const auto error = [&](const std::string& yaml) {
     write_file(folder_ / "bad.yaml", yaml);
@@ -202,6 +234,10 @@ TEST_F(SynthesizeTest, SaysWhatIsWrongWithARecipe) {
                   "bad.yaml:3: sources[0]: unknown key \"shares\"; did you mean \"share\"?");
   EXPECT_CONTAINS(error(start + "sources: [{sentences: " + sentences + "}]\n"), "either \"share\"");
   EXPECT_CONTAINS(error(start + "sources: [{share: 1}]\n"), "sources[0]: expected one of");
+  EXPECT_CONTAINS(error(start + "sources: [{sentences: " + sentences + ", join: 0, share: 1}]\n"), "\"join\" must be");
+  EXPECT_CONTAINS(error(start + "sources: [{recordings: " + (folder_ / "noise/list.tsv").string() +
+                        ", path_contains: zoo, copies: 1}]\n"),
+                  "no recording's path contains \"zoo\"");
   EXPECT_CONTAINS(error(start + "sources: [{sentences: " + sentences + ", share: 1}]\n"), "\"rows\" must say");
   EXPECT_CONTAINS(error(start + "sources: [{sentences: " + sentences + ", copies: 1}]\n"), "\"voices\"");
   EXPECT_CONTAINS(error(start + "rate: {min: 0, max: 1}\n"), "rate");

@@ -16,8 +16,10 @@
 #include "base/error.h"
 #include "base/random.h"
 #include "data/feature_file.h"
+#include "golden.h"
 #include "temporary_folder.h"
 #include "training/clip_batches.h"
+#include "training/code_spelling.h"
 #include "training/trainers.h"
 
 namespace ichigo {
@@ -26,13 +28,19 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr int64_t kWidth = 64, kPhones = 6;
+constexpr const char* kNames = "bdfhkl";  // of the phones, in the order of PhonemeSet
 constexpr const char* kRecipeVariable = "ICHIGO_TEST_RECIPE";
+
+// Of each phone, then of silence.
+at::Tensor phone_directions() {
+  at::manual_seed(11);
+  return 3 * at::randn({kPhones + 1, kWidth});
+}
 
 // Clips in which each phone is a direction of the features, held for a few positions, with silence between.
 void write_features(const fs::path& path, int64_t count) {
-  at::manual_seed(11);
   Random random(5);
-  const auto directions = 3 * at::randn({kPhones + 1, kWidth});
+  const auto directions = phone_directions();
   std::vector<at::Tensor> all;
   std::string list;
   int64_t offset = 0;
@@ -46,7 +54,7 @@ void write_features(const fs::path& path, int64_t count) {
     hold(kPhones);
     for (int64_t i = 0; i < 3 + index % 4; ++i) {
       const auto phone = static_cast<int64_t>(random.below(kPhones));
-      clip.phonemes.push_back(std::string(1, static_cast<char>('a' + phone)));
+      clip.phonemes.push_back(std::string(1, kNames[phone]));
       hold(phone);
       hold(kPhones);
     }
@@ -114,6 +122,39 @@ TEST(SoundTokenizerTrainer, LearnsToReadPhonesOffTheCodes) {
   }
   EXPECT_GE(used.size(), 12U);
   EXPECT_FALSE(used.contains(24));  // the mask code
+}
+
+TEST(SoundTokenizerTrainer, TheHeadTellsHowItsCodesAreSpelled) {
+  const test::TemporaryFolder folder;
+  write_features(folder.path() / "clips", 120);
+  train(write_recipe(folder.path(), "run"));
+  const at::NoGradGuard no_gradient;
+  const auto bottleneck = load_bottleneck(folder.path() / "run/sound_tokenizer.safetensors");
+  const auto codes = bottleneck->quantize(bottleneck->project(bottleneck->transform(phone_directions())));
+  const auto heard = phones_of_codes(folder.path() / "run");
+  ASSERT_EQ(heard.sizes(), (std::vector<int64_t>{24, kPhones}));
+  EXPECT_LE(heard.sum(1).max().item<double>(), 1.0001);
+  EXPECT_LT(heard[codes[kPhones]].sum().item<double>(), 0.3);
+
+  const auto vocabulary = BytePairTokenizer::from_file(*test::golden("tokenizer/tokenizer.json"));
+  const auto embedding = at::randn({vocabulary.vocabulary_size(), 48}) + 1;
+  const auto rows = spelled_codes(folder.path() / "run", vocabulary, embedding, 1);
+  ASSERT_EQ(rows.sizes(), (std::vector<int64_t>{24, 48}));
+  EXPECT_TRUE(rows.equal(spelled_codes(folder.path() / "run", vocabulary, embedding, 1)));
+  const auto mean = embedding.mean(0);
+  const auto distances = (rows - mean).norm(2, 1), wanted = (embedding - mean).norm(2, 1).mean();
+  EXPECT_LT((distances - wanted).abs().max().item<double>(), 1e-3);
+  for (int64_t phone = 0; phone < kPhones; ++phone) {
+    EXPECT_EQ(heard[codes[phone]].argmax().item<int64_t>(), phone);
+    double best = 0;
+    char nearest = '?';
+    for (const char* name = kNames; *name != 0; ++name) {
+      const auto letter = embedding[vocabulary.encode(std::string(1, *name)).at(0)] - mean;
+      const auto cosine = at::dot(rows[codes[phone]] - mean, letter) / letter.norm();
+      if (cosine.item<double>() > best) best = cosine.item<double>(), nearest = *name;
+    }
+    EXPECT_EQ(nearest, kNames[phone]);
+  }
 }
 
 TEST(SoundTokenizerTrainer, AStoppedRunEndsBitIdentical) {
@@ -194,6 +235,7 @@ TEST(SoundTokenizerTrainer, NamesWhatIsWrongWithARecipe) {
   };
   EXPECT_EQ(message(""), "");
   EXPECT_NE(message("quantise: true\n").find("quantize"), std::string::npos);  // the nearest known key
+  EXPECT_NE(message("start: x\n").find("keeps the codes"), std::string::npos);
   EXPECT_NE(message("clip: -1\n").find("clip"), std::string::npos);
   EXPECT_NE(message("whisper: x\nbeta2: 3\n").find("beta"), std::string::npos);
 }

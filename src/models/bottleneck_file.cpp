@@ -4,7 +4,6 @@
 #include <nlohmann/json.hpp>
 
 #include "base/error.h"
-#include "base/mapped_file.h"
 #include "models/sound_tokenizer.h"
 #include "models/whisper_layers.h"
 #include "weights/torch_pickle.h"
@@ -169,20 +168,10 @@ class BottleneckFile {
     return config;
   }
 
-  // The configuration in the header of our own safetensors, which open_weights has already checked.
   json stored_json() const {
-    const MappedFile mapped(file_->path());
-    const auto bytes = mapped.bytes();
-    uint64_t length = 0;
-    require(bytes.size() >= 8, "is too short for safetensors");
-    std::memcpy(&length, bytes.data(), 8);
-    require(length <= bytes.size() - 8, "has a truncated safetensors header");
-    const auto* begin = reinterpret_cast<const char*>(bytes.data()) + 8;
-    const json header = json::parse(begin, begin + length, nullptr, false);
-    const auto pointer = json::json_pointer("/__metadata__") / kMetadataKey;
-    require(header.is_object() && header.contains(pointer) && header[pointer].is_string(),
-            "has no sound tokenizer configuration (metadata \"", kMetadataKey, "\")");
-    const json stored = json::parse(header[pointer].get<std::string>(), nullptr, false);
+    const auto found = file_->metadata_texts().find(kMetadataKey);
+    require(found != file_->metadata_texts().end(), "has no sound tokenizer configuration (metadata \"", kMetadataKey, "\")");
+    const json stored = json::parse(found->second, nullptr, false);
     require(stored.is_object(), "metadata \"", kMetadataKey, "\" is not a JSON object");
     return stored;
   }

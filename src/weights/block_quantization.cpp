@@ -17,13 +17,12 @@ namespace {
 struct Format {
   BlockType type;
   const char* name;
-  int64_t bytes;
+  int64_t weights, bytes;
 };
-constexpr Format kFormats[] = {{BlockType::kQ4_0, "Q4_0", 18},
-                               {BlockType::kQ4_1, "Q4_1", 20},
-                               {BlockType::kQ5_0, "Q5_0", 22},
-                               {BlockType::kQ5_1, "Q5_1", 24},
-                               {BlockType::kQ8_0, "Q8_0", 34}};
+constexpr Format kFormats[] = {{BlockType::kQ4_0, "Q4_0", 32, 18},  {BlockType::kQ4_1, "Q4_1", 32, 20},
+                               {BlockType::kQ5_0, "Q5_0", 32, 22},  {BlockType::kQ5_1, "Q5_1", 32, 24},
+                               {BlockType::kQ8_0, "Q8_0", 32, 34},  {BlockType::kQ4_K, "Q4_K", 256, 144},
+                               {BlockType::kQ6_K, "Q6_K", 256, 210}};
 constexpr int64_t kGrain = 1024;  // blocks for one thread at least
 
 const Format& format(BlockType type) {
@@ -103,13 +102,24 @@ void quantize_block(BlockType type, const float* x, uint8_t* out) {
       return quantize_affine(x, 5, out);
     case BlockType::kQ8_0:
       return quantize_8(x, out);
+    case BlockType::kQ4_K:
+    case BlockType::kQ6_K:
+      return;  // refused by quantize_blocks
   }
 }
 
 }  // namespace
 
+int64_t block_weights(BlockType type) {
+  return format(type).weights;
+}
+
 int64_t block_bytes(BlockType type) {
   return format(type).bytes;
+}
+
+int64_t blocks_bytes(BlockType type, int64_t elements) {
+  return elements / block_weights(type) * block_bytes(type);
 }
 
 std::string block_name(BlockType type) {
@@ -126,41 +136,44 @@ std::optional<BlockType> parse_block_type(std::string_view name) {
 }
 
 at::Tensor quantize_blocks(const at::Tensor& weights, BlockType type) {
-  require(weights.dim() == 2 && weights.size(1) % kBlockWeights == 0, "only [rows, columns] with a multiple of ",
-          kBlockWeights, " columns can be stored as ", block_name(type), ", not ", weights.sizes());
+  require(type != BlockType::kQ4_K && type != BlockType::kQ6_K, block_name(type),
+          " is only read; store as Q8_0, Q5_1, Q5_0, Q4_1 or Q4_0");
+  const int64_t size = block_weights(type);
+  require(weights.dim() == 2 && weights.size(1) % size == 0, "only [rows, columns] with a multiple of ", size,
+          " columns can be stored as ", block_name(type), ", not ", weights.sizes());
   const at::Tensor source = weights.to(at::kCPU, at::kFloat).contiguous();
   require(at::isfinite(source).all().item<bool>(), "weights that are not finite cannot be stored as ",
           block_name(type));
   const int64_t bytes = block_bytes(type);
-  at::Tensor blocks = at::empty({source.size(0), source.size(1) / kBlockWeights * bytes}, at::kByte);
+  at::Tensor blocks = at::empty({source.size(0), blocks_bytes(type, source.size(1))}, at::kByte);
   const auto* from = source.const_data_ptr<float>();
   auto* to = blocks.mutable_data_ptr<uint8_t>();
-  at::parallel_for(0, source.numel() / kBlockWeights, kGrain, [&](int64_t begin, int64_t end) {
-    for (int64_t i = begin; i < end; ++i) quantize_block(type, from + i * kBlockWeights, to + i * bytes);
+  at::parallel_for(0, source.numel() / size, kGrain, [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i) quantize_block(type, from + i * size, to + i * bytes);
   });
   return blocks;
 }
 
 void dequantize_blocks(BlockType type, const std::byte* blocks, int64_t count, float* out) {
-  require(count % kBlockWeights == 0, count, " weights are not whole blocks of ", kBlockWeights);
-  dequantize_to_float(type, reinterpret_cast<const uint8_t*>(blocks), count / kBlockWeights, out);
+  const int64_t size = block_weights(type);
+  require(count % size == 0, count, " weights are not whole blocks of ", size);
+  dequantize_to_float(type, reinterpret_cast<const uint8_t*>(blocks), count / size, out);
 }
 
 at::Tensor dequantize_blocks(BlockType type, std::span<const std::byte> blocks, at::IntArrayRef shape,
                              at::ScalarType dtype) {
   require(dtype == at::kFloat || dtype == at::kBFloat16, "blocks can be dequantised to float32 and bfloat16 only");
   at::Tensor out = at::empty(shape, dtype);
-  const int64_t bytes = block_bytes(type), count = out.numel() / kBlockWeights;
-  require(out.numel() % kBlockWeights == 0 && static_cast<int64_t>(blocks.size()) == count * bytes, blocks.size(),
+  const int64_t size = block_weights(type), bytes = block_bytes(type), count = out.numel() / size;
+  require(out.numel() % size == 0 && static_cast<int64_t>(blocks.size()) == count * bytes, blocks.size(),
           " bytes are not ", block_name(type), " of shape ", shape);
   const auto* from = reinterpret_cast<const uint8_t*>(blocks.data());
   at::parallel_for(0, count, kGrain, [&](int64_t begin, int64_t end) {
     if (dtype == at::kFloat) {
-      dequantize_to_float(type, from + begin * bytes, end - begin,
-                          out.mutable_data_ptr<float>() + begin * kBlockWeights);
+      dequantize_to_float(type, from + begin * bytes, end - begin, out.mutable_data_ptr<float>() + begin * size);
     } else {
       dequantize_to_bfloat16(type, from + begin * bytes, end - begin,
-                             out.mutable_data_ptr<at::BFloat16>() + begin * kBlockWeights);
+                             out.mutable_data_ptr<at::BFloat16>() + begin * size);
     }
   });
   return out;

@@ -1,5 +1,6 @@
-// The block formats of GGUF: 32 weights of a row share a scale (and a minimum). Reference: ggml's block definitions.
-// Q8_0 34 bytes, Q4_0 18, Q4_1 20, Q5_0 22, Q5_1 24 bytes for 32 weights.
+// The block formats of GGUF: the weights of a block share a scale (and a minimum). Reference: ggml's block definitions.
+// Q8_0 34 bytes, Q4_0 18, Q4_1 20, Q5_0 22, Q5_1 24 bytes for 32 weights; Q4_K 144, Q6_K 210 bytes for 256, in which
+// groups of 32 or 16 have scales of their own. The K formats are read, not written.
 #pragma once
 #include <ATen/core/Tensor.h>
 
@@ -11,14 +12,18 @@
 
 namespace ichigo {
 
-enum class BlockType { kQ4_0, kQ4_1, kQ5_0, kQ5_1, kQ8_0 };
+enum class BlockType { kQ4_0, kQ4_1, kQ5_0, kQ5_1, kQ8_0, kQ4_K, kQ6_K };
 
-constexpr int64_t kBlockWeights = 32;
+int64_t block_weights(BlockType type);  // weights in a block
 int64_t block_bytes(BlockType type);
 std::string block_name(BlockType type);                            // "Q8_0"
 std::optional<BlockType> parse_block_type(std::string_view name);  // of either case
 
-// float32 [rows, columns] -> uint8 [rows, columns / 32 * block_bytes]. columns must be a multiple of 32.
+// The bytes of `elements` weights, of which each row has whole blocks.
+int64_t blocks_bytes(BlockType type, int64_t elements);
+
+// float32 [rows, columns] -> uint8 [rows, columns / block_weights * block_bytes]. columns must be a multiple of
+// block_weights. Throws Error for a type that is only read.
 at::Tensor quantize_blocks(const at::Tensor& weights, BlockType type);
 // `count` weights out of blocks -> out[0..count).
 void dequantize_blocks(BlockType type, const std::byte* blocks, int64_t count, float* out);

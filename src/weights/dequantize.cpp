@@ -1,6 +1,6 @@
-// Source of the layouts: ggml's block definitions. Weight j of the lower half of a block is the low nibble of byte j,
-// weight j + 16 the high nibble; the fifth bits are gathered in one 32-bit word.
-// A product of a small whole number and a 16-bit float is exact in float32, so fused multiply-add changes no bit.
+// Source of the layouts: ggml's block definitions. In blocks of 32, weight j of the lower half is the low nibble of
+// byte j, weight j + 16 the high nibble; the fifth bits are gathered in one 32-bit word. The products of a 16-bit float
+// with the small whole numbers here fit into float32's 24 bits, so fused multiply-add changes no bit.
 #include "weights/dequantize.h"
 
 #include <c10/util/Half.h>
@@ -71,6 +71,43 @@ template <BlockType type, typename Out>
   }
 }
 
+// Eight groups of 32 weights: value = scale * d - minimum * m, with 6-bit d and m per group packed into 12 bytes.
+template <typename Out>
+[[gnu::always_inline]] inline void decode_q4_k(const uint8_t* block, Out* out) {
+  const float scale = read_half(block), minimum = read_half(block + 2);
+  const uint8_t* packed = block + 4;
+  const uint8_t* values = block + 16;
+  for (int group = 0; group < 8; ++group) {
+    const int low = group & 3;
+    const int first = group < 4 ? packed[low] & 63 : (packed[low + 8] & 15) | (packed[low] >> 6) << 4;
+    const int second = group < 4 ? packed[low + 4] & 63 : packed[low + 8] >> 4 | (packed[low + 4] >> 6) << 4;
+    const float d = scale * static_cast<float>(first), m = minimum * static_cast<float>(second);
+    // Two groups share 32 bytes: the even one has the low nibbles.
+    const uint8_t* from = values + group / 2 * 32;
+    const int shift = group % 2 * 4;
+    for (int j = 0; j < 32; ++j) store(d * static_cast<float>((from[j] >> shift) & 15) - m, out + group * 32 + j);
+  }
+}
+
+// Sixteen groups of 16 weights: value = scale * d * (6-bit whole number - 32), d a signed byte per group.
+template <typename Out>
+[[gnu::always_inline]] inline void decode_q6_k(const uint8_t* block, Out* out) {
+  const auto* scales = reinterpret_cast<const int8_t*>(block + 192);
+  const float scale = read_half(block + 208);
+  for (int half = 0; half < 2; ++half) {  // 128 weights: 64 bytes of low nibbles, 32 bytes of high pairs of bits
+    const uint8_t* low = block + half * 64;
+    const uint8_t* high = block + 128 + half * 32;
+    for (int quarter = 0; quarter < 4; ++quarter) {
+      for (int j = 0; j < 32; ++j) {
+        const int nibble = (low[quarter % 2 * 32 + j] >> (quarter / 2 * 4)) & 15;
+        const int whole = nibble | ((high[j] >> (quarter * 2)) & 3) << 4;
+        const float d = scale * static_cast<float>(scales[half * 8 + quarter * 2 + j / 16]);
+        store(d * static_cast<float>(whole - 32), out + half * 128 + quarter * 32 + j);
+      }
+    }
+  }
+}
+
 template <typename Out>
 [[gnu::always_inline]] inline void decode_all(BlockType type, const uint8_t* blocks, int64_t count, Out* out) {
   switch (type) {
@@ -88,6 +125,12 @@ template <typename Out>
       break;
     case BlockType::kQ8_0:
       for (int64_t i = 0; i < count; ++i) decode<BlockType::kQ8_0>(blocks + i * 34, out + i * 32);
+      break;
+    case BlockType::kQ4_K:
+      for (int64_t i = 0; i < count; ++i) decode_q4_k(blocks + i * 144, out + i * 256);
+      break;
+    case BlockType::kQ6_K:
+      for (int64_t i = 0; i < count; ++i) decode_q6_k(blocks + i * 210, out + i * 256);
       break;
   }
 }

@@ -6,7 +6,7 @@
 
 namespace ichigo {
 
-// `count` whole blocks -> 32 * count weights, bit-exact; bfloat16 is rounded to nearest even.
+// `count` whole blocks -> block_weights * count weights, bit-exact; bfloat16 is rounded to nearest even.
 void dequantize_to_float(BlockType type, const uint8_t* blocks, int64_t count, float* out);
 void dequantize_to_bfloat16(BlockType type, const uint8_t* blocks, int64_t count, c10::BFloat16* out);
 

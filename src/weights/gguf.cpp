@@ -29,7 +29,9 @@ const GgufType kTypes[] = {{0, "F32", at::kFloat, {}},
                            {3, "Q4_1", at::kFloat, BlockType::kQ4_1},
                            {6, "Q5_0", at::kFloat, BlockType::kQ5_0},
                            {7, "Q5_1", at::kFloat, BlockType::kQ5_1},
-                           {8, "Q8_0", at::kFloat, BlockType::kQ8_0}};
+                           {8, "Q8_0", at::kFloat, BlockType::kQ8_0},
+                           {12, "Q4_K", at::kFloat, BlockType::kQ4_K},
+                           {14, "Q6_K", at::kFloat, BlockType::kQ6_K}};
 
 std::string read_string(ByteReader& reader, std::string_view what) {
   const auto size = reader.number<uint64_t>(what);
@@ -115,12 +117,14 @@ class Reader : public MappedWeights<GgufFile> {
     const auto id = reader.number<uint32_t>(where);
     const auto type = std::find_if(std::begin(kTypes), std::end(kTypes), [&](const auto& t) { return t.id == id; });
     if (type == std::end(kTypes)) {
-      reader.error(where, " has the type number ", id, "; supported are F32, F16, BF16, Q4_0, Q4_1, Q5_0, Q5_1, Q8_0");
+      reader.error(where, " has the type number ", id,
+                   "; supported are F32, F16, BF16, Q4_0, Q4_1, Q5_0, Q5_1, Q8_0, Q4_K, Q6_K");
     }
-    if (type->blocks && shape.back() % kBlockWeights != 0) {
-      reader.error(where, " is ", type->name, " with ", shape.back(), " columns, not a multiple of ", kBlockWeights);
+    if (type->blocks && shape.back() % block_weights(*type->blocks) != 0) {
+      reader.error(where, " is ", type->name, " with ", shape.back(), " columns, not a multiple of ",
+                   block_weights(*type->blocks));
     }
-    const int64_t bytes = type->blocks ? elements / kBlockWeights * block_bytes(*type->blocks)
+    const int64_t bytes = type->blocks ? blocks_bytes(*type->blocks, elements)
                                        : elements * static_cast<int64_t>(c10::elementSize(type->dtype));
     const auto offset = reader.number<uint64_t>(where);
     const StoredTensor stored{offset, static_cast<uint64_t>(bytes), type->dtype, type->blocks};

@@ -1,4 +1,4 @@
-// GGUF v2 and v3: metadata, vocabulary and tensors (F32 F16 BF16 Q8_0 Q4_0 Q4_1 Q5_0 Q5_1).
+// GGUF v2 and v3: metadata, vocabulary and tensors (F32 F16 BF16 Q8_0 Q4_0 Q4_1 Q5_0 Q5_1 Q4_K Q6_K).
 #pragma once
 #include <memory>
 #include <nlohmann/json_fwd.hpp>

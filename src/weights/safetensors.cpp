@@ -70,8 +70,9 @@ class Reader : public MappedWeights<WeightFile> {
       if (name != "__metadata__") read_tensor(name, entry, reader.position());
     }
     check_places(reader.position());
-    if (const auto metadata = header.find("__metadata__"); metadata != header.end()) read_blocks(*metadata);
+    if (const auto texts = header.find("__metadata__"); texts != header.end()) read_metadata(*texts);
   }
+  const std::map<std::string, std::string>& metadata_texts() const override { return metadata_; }
 
  private:
   void read_tensor(const std::string& name, const json& entry, uint64_t begin) {
@@ -108,14 +109,19 @@ class Reader : public MappedWeights<WeightFile> {
             file_->bytes().size());
   }
 
-  void read_blocks(const json& metadata) {
+  void read_metadata(const json& texts) {
     const std::string file = path().string();
-    require(metadata.is_object(), file, ": __metadata__ is not an object");
-    const auto found = metadata.find(kBlocksKey);
-    if (found == metadata.end()) return;
-    const std::string where = file + ": metadata \"" + std::string(kBlocksKey) + "\"";
-    require(found->is_string(), where, " is not a string");
-    const json blocks = parse_json(found->get_ref<const std::string&>(), where);
+    require(texts.is_object(), file, ": __metadata__ is not an object");
+    for (const auto& [name, text] : texts.items()) {
+      require(text.is_string(), file, ": metadata \"", name, "\" is not a string");
+      metadata_[name] = text.get<std::string>();
+    }
+    if (const auto found = metadata_.find(std::string(kBlocksKey)); found != metadata_.end()) read_blocks(found->second);
+  }
+
+  void read_blocks(const std::string& text) {
+    const std::string where = path().string() + ": metadata \"" + std::string(kBlocksKey) + "\"";
+    const json blocks = parse_json(text, where);
     for (const auto& [name, entry] : blocks.items()) {
       const std::string which = where + ", tensor \"" + name + "\"";
       require(contains(name), which, " is not in the file");
@@ -124,14 +130,16 @@ class Reader : public MappedWeights<WeightFile> {
       require(type.has_value(), which, " has the unknown type ", entry["type"].dump());
       const auto shape = parse_sizes(entry, "shape", which);
       auto& info = tensors_.at(name);
-      require(shape.size() == 2 && shape[1] % kBlockWeights == 0 && info.type == "U8" &&
-                  info.shape == std::vector{shape[0], shape[1] / kBlockWeights * block_bytes(*type)},
+      require(shape.size() == 2 && shape[1] % block_weights(*type) == 0 && info.type == "U8" &&
+                  info.shape == std::vector{shape[0], blocks_bytes(*type, shape[1])},
               which, ": ", info.type, " ", shape_text(info.shape), " cannot hold ", block_name(*type), " of shape ",
               shape_text(shape));
       info = {block_name(*type), shape};
       stored_.at(name).blocks = type;
     }
   }
+
+  std::map<std::string, std::string> metadata_;
 };
 
 class ShardedReader : public WeightFile {
@@ -182,7 +190,7 @@ std::string_view type_name(const TensorToWrite& item) {
 }
 
 int64_t stored_bytes(const TensorToWrite& item) {
-  if (item.blocks) return item.tensor.numel() / kBlockWeights * block_bytes(*item.blocks);
+  if (item.blocks) return blocks_bytes(*item.blocks, item.tensor.numel());
   return static_cast<int64_t>(item.tensor.nbytes());
 }
 
@@ -196,10 +204,10 @@ std::string header_text(const std::vector<TensorToWrite>& tensors, std::map<std:
     std::vector<int64_t> shape = item.tensor.sizes().vec();
     std::string type(item.blocks ? "U8" : type_name(item));
     if (item.blocks) {
-      require(shape.size() == 2 && shape[1] % kBlockWeights == 0, "tensor \"", item.name, "\" of shape ",
+      require(shape.size() == 2 && shape[1] % block_weights(*item.blocks) == 0, "tensor \"", item.name, "\" of shape ",
               shape_text(shape), " cannot be stored as ", block_name(*item.blocks));
       blocks[item.name] = {{"type", block_name(*item.blocks)}, {"shape", shape}};
-      shape[1] = shape[1] / kBlockWeights * block_bytes(*item.blocks);
+      shape[1] = blocks_bytes(*item.blocks, shape[1]);
     }
     const int64_t end = offset + stored_bytes(item);
     header[item.name] = {{"dtype", type}, {"shape", shape}, {"data_offsets", {offset, end}}};

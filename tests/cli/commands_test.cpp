@@ -124,6 +124,25 @@ TEST_F(Commands, ConvertWritesAModelThatHearsTheSame) {
   EXPECT_COMPLAINS(run_program({"convert", model_, folder_ / "x", "--tokenizer", model_}), 1, "belong together");
 }
 
+TEST_F(Commands, InspectSaysWhatAModelHolds) {
+  const auto inspected = run_program({"inspect", model_, "--json", "--tensors"});
+  ASSERT_EQ(inspected.code, 0) << inspected.err;
+  const json model = json::parse(inspected.out);
+  EXPECT_EQ(model["kind"], "language model (Llama or Qwen2)");
+  EXPECT_EQ(model["tensors"].size(), model["types"].front().get<size_t>());
+  EXPECT_EQ(model["sound_tokens"], 513);
+  int64_t parameters = 0;
+  for (const auto& tensor : model["tensors"]) {
+    int64_t count = 1;
+    for (const auto& size : tensor["shape"]) count *= size.get<int64_t>();
+    parameters += count;
+  }
+  EXPECT_EQ(model["parameters"], parameters);
+  const auto ear = run_program({"inspect", model_ + "/sound_tokenizer.safetensors"});
+  EXPECT_CONTAINS(ear.out, "sound tokenizer (WhisperVQ)");
+  EXPECT_COMPLAINS(run_program({"inspect", recording_}), 1, "no weight file");
+}
+
 TEST_F(Commands, AModelWithAMissingPartIsNamed) {
   std::filesystem::remove(folder_ / "model/whisper.safetensors");
   EXPECT_COMPLAINS(run_program({"ask", recording_, "--model", model_}), 1, "whisper.safetensors");

@@ -23,6 +23,14 @@ TEST(BlockQuantization, MatchesGgmlBitForBit) {
     EXPECT_TRUE(dequantize_blocks(type, bytes_of(golden->load(name + "/bytes")), values.sizes()).equal(values));
     EXPECT_TRUE(quantize_blocks(golden->load(name + "/to_quantise"), type).equal(golden->load(name + "/quantised")));
   }
+  for (const auto type : {BlockType::kQ4_K, BlockType::kQ6_K}) {
+    const std::string name = block_name(type);
+    const at::Tensor blocks = golden->load(name + "/bytes"), values = golden->load(name + "/values");
+    EXPECT_TRUE(dequantize_blocks(type, bytes_of(blocks), values.sizes()).equal(values)) << name;
+    EXPECT_TRUE(
+        dequantize_blocks(type, bytes_of(blocks), values.sizes(), at::kBFloat16).equal(values.to(at::kBFloat16)))
+        << name;
+  }
 }
 
 // Made by the Python package gguf's own quantiser and dequantiser.
@@ -52,6 +60,7 @@ TEST(BlockQuantization, Bfloat16IsTheRoundedFloat) {
 TEST(BlockQuantization, RefusesWhatDoesNotFit) {
   test::expect_error([] { quantize_blocks(at::zeros({2, 33}), BlockType::kQ8_0); }, "multiple of 32");
   test::expect_error([] { quantize_blocks(at::full({1, 32}, NAN), BlockType::kQ5_1); }, "not finite");
+  test::expect_error([] { quantize_blocks(at::zeros({2, 256}), BlockType::kQ6_K); }, "Q6_K is only read");
   const at::Tensor blocks = quantize_blocks(at::zeros({2, 64}), BlockType::kQ8_0);
   test::expect_error([&] { dequantize_blocks(BlockType::kQ8_0, bytes_of(blocks), {2, 96}); }, "136 bytes");
 }

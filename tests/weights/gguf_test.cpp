@@ -16,7 +16,7 @@ TEST(Gguf, FirstRowsAreLlamaCpps) {
   ICHIGO_GOLDEN_OR_SKIP(rows_path, "gguf/rows.safetensors");
   const auto rows = open_safetensors(rows_path);
   int checked = 0;
-  for (const std::string kind : {"q8_0", "q4_0", "f16", "bf16"}) {
+  for (const std::string kind : {"q8_0", "q4_0", "q4_k", "q6_k", "q4_k_m", "f16", "bf16"}) {
     ICHIGO_GOLDEN_OR_SKIP(path, "gguf/" + kind + ".gguf");
     const auto file = open_gguf(path);
     for (const auto& [name, info] : rows->tensors()) {
@@ -27,7 +27,7 @@ TEST(Gguf, FirstRowsAreLlamaCpps) {
       ++checked;
     }
   }
-  EXPECT_EQ(checked, 16);
+  EXPECT_EQ(checked, 28);
 }
 
 TEST(Gguf, AsHuggingFaceIsTheModelItWasMadeFrom) {
@@ -96,7 +96,8 @@ TEST(Gguf, RefusesHostileFiles) {
   expect_refused({.version = 9}, "version 9");
   expect_refused({}, "cut off", 1);
   expect_refused({}, "cut off", 40);
-  expect_refused({.type = 12}, "type number 12");
+  expect_refused({.type = 10}, "type number 10");
+  expect_refused({.type = 12}, "multiple of 256");
   expect_refused({.type = 8}, "multiple of 32");
   expect_refused({.rank = 5}, "5 dimensions");
   expect_refused({.columns = uint64_t{1} << 40, .rows = uint64_t{1} << 40}, "impossible");

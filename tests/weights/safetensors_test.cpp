@@ -127,6 +127,7 @@ TEST(Safetensors, RefusesHostileBlocks) {
   refuse(R"({"a":{"type":"Q9_0","shape":[2,32]}})", "unknown type");
   refuse(R"({"b":{"type":"Q8_0","shape":[2,32]}})", "not in the file");
   refuse("{", "not valid JSON");
+  expect_refused(R"({"__metadata__":{"note":1}})", 0, "is not a string");
 }
 
 TEST(Safetensors, RefusesHostileIndex) {

@@ -1,0 +1,138 @@
+#include "cli/inspect.h"
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <cstdio>
+#include <memory>
+#include <nlohmann/json.hpp>
+
+#include "base/error.h"
+#include "text/sound_vocabulary.h"
+#include "weights/gguf.h"
+#include "weights/model_directory.h"
+
+namespace ichigo {
+namespace {
+
+namespace fs = std::filesystem;
+using nlohmann::ordered_json;
+
+// By the tensors that each kind cannot be without, under the names of the published files.
+std::string kind_of(const WeightFile& file) {
+  const auto any = [&](std::string_view part) {
+    return std::ranges::any_of(file.tensors(),
+                               [&](const auto& item) { return item.first.find(part) != std::string::npos; });
+  };
+  if (any("_codebook.embed")) return "sound tokenizer (WhisperVQ)";
+  if (any("blk.0.attn_q.weight") || any("layers.0.self_attn.q_proj.weight") || any("layers_0.q")) {
+    return any("encoder") ? "Whisper" : "language model (Llama or Qwen2)";
+  }
+  if (any("encoder")) return "Whisper";
+  return "unknown";
+}
+
+int64_t elements(const TensorInfo& info) {
+  int64_t count = 1;
+  for (const int64_t size : info.shape) count *= size;
+  return count;
+}
+
+uint64_t bytes_on_disk(const WeightFile& file) {
+  const fs::path& path = file.path();
+  if (path.extension() != ".json") return fs::file_size(path);
+  uint64_t bytes = 0;
+  for (const auto& entry : fs::directory_iterator(path.parent_path())) {
+    if (entry.path().extension() == ".safetensors") bytes += entry.file_size();
+  }
+  return bytes;
+}
+
+// The vocabulary beside the weights or within them; none is no error.
+std::optional<BytePairTokenizer> vocabulary_of(const WeightFile& file) {
+  if (const auto* gguf = dynamic_cast<const GgufFile*>(&file)) {
+    if (gguf->metadata().contains("tokenizer.ggml.tokens")) return BytePairTokenizer::from_gguf(gguf->metadata());
+    return std::nullopt;
+  }
+  const auto path = file.path().parent_path() / "tokenizer.json";
+  if (!fs::exists(path)) return std::nullopt;
+  return BytePairTokenizer::from_file(path);
+}
+
+ordered_json describe(const WeightFile& file) {
+  ordered_json result;
+  result["path"] = file.path().string();
+  result["bytes"] = bytes_on_disk(file);
+  result["kind"] = kind_of(file);
+  if (const auto* gguf = dynamic_cast<const GgufFile*>(&file)) {
+    for (const char* key : {"general.architecture", "general.name"}) {
+      if (gguf->metadata().contains(key)) result[key] = gguf->metadata()[key];
+    }
+  }
+  int64_t parameters = 0;
+  std::map<std::string, int64_t> types;
+  for (const auto& [name, info] : file.tensors()) {
+    parameters += elements(info);
+    ++types[info.type];
+  }
+  result["parameters"] = parameters;
+  result["tensors"] = file.tensors().size();
+  result["types"] = types;
+  if (const auto vocabulary = vocabulary_of(file)) {
+    result["vocabulary"] = vocabulary->vocabulary_size();
+    if (vocabulary->id_of(sound_token(0)) >= 0) result["sound_tokens"] = SoundVocabulary(*vocabulary).codes();
+  }
+  return result;
+}
+
+std::string shape_of(const TensorInfo& info) {
+  std::string text = "[";
+  for (const int64_t size : info.shape) text += (text.size() > 1 ? ", " : "") + std::to_string(size);
+  return text + "]";
+}
+
+void print(const ordered_json& description) {
+  for (const auto& [key, value] : description.items()) {
+    std::string text;
+    if (key == "types") {
+      for (const auto& [type, count] : value.items()) text += (text.empty() ? "" : ", ") + count.dump() + " " + type;
+    } else {
+      text = value.is_string() ? value.get<std::string>() : value.dump();
+    }
+    std::printf("%-22s %s\n", key.c_str(), text.c_str());
+  }
+}
+
+}  // namespace
+
+void add_inspect_command(CLI::App& app) {
+  struct Arguments {
+    std::string path;
+    bool tensors = false, as_json = false;
+  };
+  auto arguments = std::make_shared<Arguments>();
+  auto* command = app.add_subcommand("inspect", "Say what a weight file or model folder holds");
+  command->add_option("path", arguments->path, "safetensors, GGUF, PyTorch or CTranslate2 file, or a model's folder")
+      ->required();
+  command->add_flag("--tensors", arguments->tensors, "List every tensor with its type and shape");
+  command->add_flag("--json", arguments->as_json, "Print one JSON object");
+  command->callback([arguments] {
+    const auto file = open_weights(arguments->path);
+    ordered_json description = describe(*file);
+    if (arguments->as_json) {
+      if (arguments->tensors) {
+        ordered_json list = ordered_json::object();
+        for (const auto& [name, info] : file->tensors()) list[name] = {{"type", info.type}, {"shape", info.shape}};
+        description["tensors"] = list;
+      }
+      std::printf("%s\n", description.dump().c_str());
+      return;
+    }
+    print(description);
+    if (!arguments->tensors) return;
+    for (const auto& [name, info] : file->tensors()) {
+      std::printf("%-6s %-20s %s\n", info.type.c_str(), shape_of(info).c_str(), name.c_str());
+    }
+  });
+}
+
+}  // namespace ichigo

@@ -96,6 +96,10 @@ TrainingSample Mixture::make_sample(const SpeechRow& row, Task task) {
     }
     append(sample, prompt_.opening(""), false);
     append(sample, prompt_.user(turn), inputs);
+    if (!turn.sound.empty()) {
+      const auto first = std::ranges::find(sample.ids, sounds_.id(turn.sound[0]));
+      sample.spoken = {first - sample.ids.begin(), static_cast<int64_t>(sample.ids.size()), row.text};
+    }
     append(sample, prompt_.answer(task == Task::kTranscription ? row.text : row.answer), true);
   }
   sample.target[0] = 0;
@@ -141,6 +145,9 @@ std::vector<PackedBatch> Mixture::next_step(int64_t tokens, int64_t batch_tokens
     const auto start = static_cast<int64_t>(batch.ids.size());
     batch.ids.insert(batch.ids.end(), sample.ids.begin(), sample.ids.end());
     batch.lengths.push_back(length);
+    if (sample.spoken) {
+      batch.spoken.push_back({start + sample.spoken->begin, start + sample.spoken->end, sample.spoken->text});
+    }
     for (int64_t i = 1; i < length; ++i) {
       if (sample.target[i] == 0) continue;
       batch.target_rows.push_back(start + i - 1);

@@ -1,10 +1,10 @@
 // What a decoder is trained on: token files mixed by share, turned into samples of ids and loss mask, and packed into
 // batches in which no attention crosses samples. The stream is deterministic and goes on exactly where it stopped.
 #pragma once
-#include <nlohmann/json_fwd.hpp>
-
 #include <cstdint>
 #include <filesystem>
+#include <nlohmann/json_fwd.hpp>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -31,18 +31,26 @@ LossMask parse_loss_mask(const std::string& name);  // answer, all
 struct MixtureSource {
   std::filesystem::path rows;  // a token file
   Task task = Task::kAnswer;
-  double share = 1;            // of samples, relative to the other sources
+  double share = 1;  // of samples, relative to the other sources
+};
+
+// Where a sample's speech lies, and what it says: from its first code to the last token before the target text.
+struct SpokenSpan {
+  int64_t begin = 0, end = 0;
+  std::string text;
 };
 
 struct TrainingSample {
   std::vector<int64_t> ids;
   std::vector<uint8_t> target;  // 1 where ids[i] is to be predicted from ids[0..i)
+  std::optional<SpokenSpan> spoken;
 };
 
 // One forward pass: samples packed one behind another.
 struct PackedBatch {
   std::vector<int64_t> ids, lengths;
   std::vector<int64_t> target_rows, targets;  // hidden state `target_rows[j]` predicts the token `targets[j]`
+  std::vector<SpokenSpan> spoken;             // of the samples with speech
 };
 
 class Mixture {

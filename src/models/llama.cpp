@@ -121,7 +121,8 @@ at::Tensor Llama::forward(const at::Tensor& ids, KeyValueCache& cache) {
   return rms_norm(x, norm_, config_.rms_norm_eps);
 }
 
-at::Tensor Llama::forward_packed(const at::Tensor& ids, const std::vector<int64_t>& lengths, bool checkpointing) {
+at::Tensor Llama::forward_packed(const at::Tensor& ids, const std::vector<int64_t>& lengths, bool checkpointing,
+                                 const std::function<void(int64_t layer, const at::Tensor& x)>& tap) {
   int64_t longest = 1;
   int64_t total = 0;
   for (const int64_t length : lengths) {
@@ -147,6 +148,7 @@ at::Tensor Llama::forward_packed(const at::Tensor& ids, const std::vector<int64_
     } else {
       x = call(x);
     }
+    if (tap) tap(&layer - layers_.data(), x);
   }
   return rms_norm(x, norm_, config_.rms_norm_eps);
 }

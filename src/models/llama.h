@@ -58,8 +58,10 @@ class Llama : public torch::nn::Module {
   at::Tensor forward(const at::Tensor& ids, KeyValueCache& cache);
   // Training: ids int64 [total], sequences packed one behind another; lengths say where each ends and no attention
   // crosses them. -> hidden states [total, hidden_size] after the final norm. With `checkpointing`, activations
-  // inside each layer are recomputed in the backward pass.
-  at::Tensor forward_packed(const at::Tensor& ids, const std::vector<int64_t>& lengths, bool checkpointing = false);
+  // inside each layer are recomputed in the backward pass. `tap`, if any, is shown what each layer gives
+  // [total, hidden_size].
+  at::Tensor forward_packed(const at::Tensor& ids, const std::vector<int64_t>& lengths, bool checkpointing = false,
+                            const std::function<void(int64_t layer, const at::Tensor& x)>& tap = {});
   // hidden [..., hidden_size] -> float32 logits [..., vocab_size].
   at::Tensor logits(const at::Tensor& hidden);
   // The output head's weight [vocab_size, hidden_size] (the embedding when tied).

@@ -1,6 +1,6 @@
 // Where the embeddings of sound tokens begin: at the letters that spell what each code sounds like. A language model
 // that has read of "sh" and "oo" then finds speech half spelled, and learns to listen from far fewer hours than from
-// random rows (own measurement: docs/architecture.md).
+// random rows (measured: docs/architecture.md).
 #pragma once
 #include <ATen/core/Tensor.h>
 

@@ -6,6 +6,7 @@
 #include <chrono>
 #include <cmath>
 #include <nlohmann/json.hpp>
+#include <optional>
 
 #include "base/device.h"
 #include "base/error.h"
@@ -17,6 +18,7 @@
 #include "nn/linear_cross_entropy.h"
 #include "training/checkpoint.h"
 #include "training/code_spelling.h"
+#include "training/letter_loss.h"
 #include "training/metrics.h"
 #include "training/optimizer.h"
 #include "training/schedule.h"
@@ -42,6 +44,7 @@ struct DecoderRecipe {
   AdamWConfig optimizer;
   ScheduleConfig schedule;
   LossMask loss = LossMask::kAnswer;
+  LetterLossConfig letters;
   int64_t codes = 512, seed = 1, step_tokens = 8192, batch_tokens = 4096, longest_sample = 512;
   int64_t checkpoint_steps = 100, validation_steps = 50, validation_tokens = 8192;
   bool checkpointing = false, bf16 = true;
@@ -57,6 +60,12 @@ struct DecoderRecipe {
     recipe.codes = node.integer("codes", recipe.codes);
     recipe.seed = node.integer("seed", recipe.seed);
     recipe.loss = parse_loss_mask(node.text("loss", "answer"));
+    RecipeNode letters = node.child("letter_loss");
+    recipe.letters.weight = letters.number("weight", recipe.letters.weight);
+    recipe.letters.layer = letters.integer("layer", recipe.letters.layer);
+    recipe.letters.start = letters.path("start", "");
+    letters.finish();
+    require(recipe.letters.weight >= 0, path.string(), ": the weight of letter_loss must not be negative");
     recipe.step_tokens = node.integer("step_tokens", recipe.step_tokens);
     recipe.batch_tokens = node.integer("batch_tokens", recipe.batch_tokens);
     recipe.longest_sample = node.integer("longest_sample", recipe.longest_sample);
@@ -123,6 +132,12 @@ class DecoderTrainer {
       write_language_model(recipe_.output / "model",
                            {model_->config().to_json(), base_.tokenizer, base_.chat_template, base_.stop_tokens},
                            ordered_weights(), {}, int64_t{2} << 30);
+      if (letters_) {
+        const auto trained = optimizer_->master_weights();
+        std::vector<TensorToWrite> head;
+        for (const auto& [name, parameter] : letters_->parameters()) head.push_back({name, trained.at(name), {}});
+        write_safetensors(recipe_.output / "letter_loss.safetensors", head);
+      }
       std::fprintf(stderr, "the model is in %s\n", (recipe_.output / "model").c_str());
     }
   }
@@ -161,6 +176,13 @@ class DecoderTrainer {
       to[i].second.copy_(start);
       masters_[to[i].first] = start;
     }
+    if (recipe_.letters.weight > 0) {
+      require(0 <= recipe_.letters.layer && recipe_.letters.layer < config.num_hidden_layers, "letter_loss: layer ",
+              recipe_.letters.layer, " is not one of the model's ", config.num_hidden_layers, " layers, 0 to ",
+              config.num_hidden_layers - 1);
+      letters_.emplace(config.hidden_size, dtype, recipe_.seed, recipe_.letters.start);
+      for (auto& parameter : letters_->parameters()) to.push_back(parameter);
+    }
     optimizer_ = std::make_unique<AdamW>(to, recipe_.optimizer, masters_);
     masters_.clear();
     for (auto& [name, parameter] : to) parameter.set_requires_grad(true);
@@ -183,12 +205,28 @@ class DecoderTrainer {
     completed_ = step;
   }
 
-  // Sum of the losses of one packed batch; with gradients where they are enabled.
-  at::Tensor loss_of(const PackedBatch& batch) {
-    const at::Tensor hidden =
-        model_->forward_packed(at::tensor(batch.ids, at::kLong), batch.lengths, recipe_.checkpointing);
+  struct BatchLoss {
+    at::Tensor total;              // what is minimised, a sum over the text's tokens
+    double text = 0, letters = 0;  // its parts, unweighted
+  };
+
+  BatchLoss loss_of(const PackedBatch& batch) {
+    at::Tensor letters;
+    const at::Tensor hidden = model_->forward_packed(at::tensor(batch.ids, at::kLong), batch.lengths,
+                                                     recipe_.checkpointing, [&](int64_t layer, const at::Tensor& x) {
+                                                       if (letters_ && layer == recipe_.letters.layer)
+                                                         letters = letters_->loss(x, batch.spoken);
+                                                     });
     const at::Tensor rows = hidden.index_select(0, at::tensor(batch.target_rows, at::kLong));
-    return linear_cross_entropy(rows, model_->head(), at::tensor(batch.targets, at::kLong));
+    BatchLoss loss;
+    loss.total = linear_cross_entropy(rows, model_->head(), at::tensor(batch.targets, at::kLong));
+    loss.text = loss.total.item<double>();
+    if (letters.defined()) {
+      const auto count = static_cast<double>(batch.targets.size());
+      loss.letters = letters.item<double>() * count;
+      loss.total = loss.total + letters * (recipe_.letters.weight * count);
+    }
+    return loss;
   }
 
   void train_steps(int64_t step, int64_t stop, double stop_seconds) {
@@ -201,14 +239,15 @@ class DecoderTrainer {
     double busy = 0;
     for (; step < stop; ++step) {
       const auto step_start = Clock::now();
-      double loss = 0;
+      double loss = 0, letter_loss = 0;
       int64_t targets = 0;
       int64_t tokens = 0;
       for (const auto& batch : mixture_.next_step(recipe_.step_tokens, recipe_.batch_tokens)) {
-        const at::Tensor batch_loss = loss_of(batch);
-        batch_loss.backward();
+        const BatchLoss batch_loss = loss_of(batch);
+        batch_loss.total.backward();
         optimizer_->accumulate();
-        loss += batch_loss.item<double>();
+        loss += batch_loss.text;
+        letter_loss += batch_loss.letters;
         targets += static_cast<int64_t>(batch.targets.size());
         tokens += static_cast<int64_t>(batch.ids.size());
       }
@@ -226,6 +265,7 @@ class DecoderTrainer {
                              {"learning_rate", rate}, {"gradient_norm", norm},
                              {"tokens", tokens_},     {"tokens_per_s", tokens / seconds},
                              {"gflops", gflops},      {"matrix_peak_gflops", peak}};
+      if (letters_) line["letter_loss"] = letter_loss / static_cast<double>(targets);
       if (!validation_.empty() && ((step + 1) % recipe_.validation_steps == 0 || step + 1 == stop)) {
         line["validation_loss"] = validate();
       }
@@ -248,7 +288,7 @@ class DecoderTrainer {
     double loss = 0;
     size_t targets = 0;
     for (const auto& batch : validation_) {
-      loss += loss_of(batch).item<double>();
+      loss += loss_of(batch).text;
       targets += batch.targets.size();
     }
     return loss / static_cast<double>(targets);
@@ -269,6 +309,7 @@ class DecoderTrainer {
   Mixture mixture_;
   std::vector<PackedBatch> validation_;  // a fixed drawing of the validation sources
   std::shared_ptr<Llama> model_;
+  std::optional<LetterLoss> letters_;
   std::map<std::string, at::Tensor> masters_;
   std::unique_ptr<AdamW> optimizer_;
   int64_t completed_ = 0, tokens_ = 0;

@@ -1,7 +1,8 @@
-// Training a tiny decoder on sound tokens: it learns, and a run stopped half way ends bit-identical to one that was not.
+// Training a tiny decoder on sound tokens: it learns, and a run stopped half way ends bit-identical to one that was
+// not.
+#include <ATen/ATen.h>
 #include <gtest/gtest.h>
 
-#include <ATen/ATen.h>
 #include <fstream>
 #include <nlohmann/json.hpp>
 
@@ -43,8 +44,8 @@ class DecoderTrainerTest : public testing::Test {
       weights.emplace_back(name, parameter.detach());
     }
     const auto jinja = read_file(*test::golden("tokenizer/chat_template.jinja"));
-    write_language_model(folder_ / "base", {config.to_json(), tokenizer, jinja, {tokenizer.id_of("<|eot_id|>")}}, weights,
-                         {}, 1 << 30);
+    write_language_model(folder_ / "base", {config.to_json(), tokenizer, jinja, {tokenizer.id_of("<|eot_id|>")}},
+                         weights, {}, 1 << 30);
     std::string lines;
     for (int i = 0; i < 12; ++i) {
       SpeechRow row;
@@ -59,11 +60,11 @@ class DecoderTrainerTest : public testing::Test {
 
   std::filesystem::path recipe(const std::string& output, const std::string& more = "") {
     const auto path = folder_ / (output + ".yaml");
-    write_file(path, concat("train: decoder\noutput: ", (folder_ / output).string(), "\nbase: ",
-                            (folder_ / "base").string(),
-                            "\nsteps: 8\nstep_tokens: 120\nbatch_tokens: 64\nlearning_rate: 0.01\nwarmup_steps: 2\n"
-                            "checkpoint_steps: 2\nmixture:\n  - {rows: ",
-                            (folder_ / "rows.jsonl").string(), ", task: answer}\n", more));
+    write_file(path,
+               concat("train: decoder\noutput: ", (folder_ / output).string(), "\nbase: ", (folder_ / "base").string(),
+                      "\nsteps: 8\nstep_tokens: 120\nbatch_tokens: 64\nlearning_rate: 0.01\nwarmup_steps: 2\n"
+                      "checkpoint_steps: 2\nmixture:\n  - {rows: ",
+                      (folder_ / "rows.jsonl").string(), ", task: answer}\n", more));
     return path;
   }
 
@@ -86,7 +87,8 @@ TEST_F(DecoderTrainerTest, StoppedAndResumedEndsBitIdentical) {
   std::filesystem::create_directories(folder_ / "stopped/checkpoint-000007.part");
   train(recipe("stopped"), {.stop_after_steps = 2});
   train(recipe("stopped"));
-  EXPECT_EQ(read_file(folder_ / "whole/model/model.safetensors"), read_file(folder_ / "stopped/model/model.safetensors"));
+  EXPECT_EQ(read_file(folder_ / "whole/model/model.safetensors"),
+            read_file(folder_ / "stopped/model/model.safetensors"));
   const auto whole = metrics(folder_ / "whole"), stopped = metrics(folder_ / "stopped");
   ASSERT_EQ(whole.size(), 8U);
   ASSERT_EQ(stopped.size(), 8U);
@@ -102,12 +104,24 @@ TEST_F(DecoderTrainerTest, Learns) {
 TEST_F(DecoderTrainerTest, CheckpointedActivationsChangeNothing) {
   train(recipe("kept", "bf16: false\n"));
   train(recipe("recomputed", "bf16: false\nactivation_checkpointing: true\n"));
-  EXPECT_EQ(read_file(folder_ / "kept/model/model.safetensors"), read_file(folder_ / "recomputed/model/model.safetensors"));
+  EXPECT_EQ(read_file(folder_ / "kept/model/model.safetensors"),
+            read_file(folder_ / "recomputed/model/model.safetensors"));
+}
+
+TEST_F(DecoderTrainerTest, LearnsToSpellBesideTheText) {
+  train(recipe("first", "letter_loss: {weight: 0.5, layer: 0}\n"));
+  const auto start = (folder_ / "first/letter_loss.safetensors").string();
+  train(recipe("second", "letter_loss: {weight: 0.5, layer: 0, start: " + start + "}\n"));
+  const auto first = metrics(folder_ / "first"), second = metrics(folder_ / "second");
+  EXPECT_LT(first.back().at("loss").get<double>(), 0.7 * first.front().at("loss").get<double>());
+  EXPECT_LT(first.back().at("letter_loss").get<double>(), 0.8 * first.front().at("letter_loss").get<double>());
+  EXPECT_NE(second.front().at("letter_loss"), first.front().at("letter_loss"));
 }
 
 TEST_F(DecoderTrainerTest, SaysWhatIsWrongWithTheRecipe) {
   EXPECT_CONTAINS(test::error_of([&] { train(recipe("a", "lerning_rate: 1\n")); }), "learning_rate");
   EXPECT_CONTAINS(test::error_of([&] { train(recipe("b", "longest_sample: -1\n")); }), "longest_sample");
+  EXPECT_CONTAINS(test::error_of([&] { train(recipe("d", "letter_loss: {weight: 1, layer: 2}\n")); }), "0 to 1");
   EXPECT_CONTAINS(test::error_of([&] { train(recipe("c", "loss: everything\n")); }), "everything");
 }
 

@@ -214,6 +214,22 @@ TEST(SoundTokenizerTrainer, LearnsWithoutQuantisingForComparison) {
   EXPECT_FALSE(load_ctc_head(folder.path() / "run").first->config().quantize);
 }
 
+TEST(SoundTokenizerTrainer, RefusesToStartFromATokenizerOfAnotherShape) {
+  const test::TemporaryFolder folder;
+  write_features(folder.path() / "clips", 20);
+  train(write_recipe(folder.path(), "run", "quantize: false\n", 6));
+  const auto path = write_recipe(folder.path(), "reading");
+  std::string text = read_file(path);
+  const auto replace = [&](const std::string& from, const std::string& to) {
+    text.replace(text.find(from), from.size(), to);
+  };
+  replace("codes: 24", "codes: 16");
+  replace("losses: {usage: 0.1}", "losses: {ctc: 0, commitment: 0, cross_entropy: 1}");
+  write_file(path,
+             text + "whisper: nowhere\nstart: " + (folder.path() / "run/sound_tokenizer.safetensors").string() + "\n");
+  EXPECT_CONTAINS(test::error_of([&] { train(path); }), "another shape");
+}
+
 TEST(SoundTokenizerTrainer, RefusesAnotherRecipesCheckpoints) {
   const test::TemporaryFolder folder;
   write_features(folder.path() / "clips", 20);

@@ -1,0 +1,81 @@
+#include "training/letter_loss.h"
+
+#include <ATen/ATen.h>
+#include <ATen/CPUGeneratorImpl.h>
+
+#include <algorithm>
+
+#include "base/error.h"
+#include "weights/weight_file.h"
+
+namespace ichigo {
+namespace {
+
+constexpr int64_t kApostrophe = 27, kSpace = 28, kOutputs = 29;  // 0 is the blank
+constexpr const char* kWeight = "letter_loss.weight";
+constexpr const char* kBias = "letter_loss.bias";
+
+}  // namespace
+
+std::vector<int64_t> letters_of(const std::string& text) {
+  std::vector<int64_t> letters;
+  bool space = false;
+  for (const char c : text) {
+    const char lower = c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
+    const int64_t letter = lower >= 'a' && lower <= 'z' ? lower - 'a' + 1 : lower == '\'' ? kApostrophe : 0;
+    if (letter == 0) {
+      space = space || c == ' ' || c == '-';
+      continue;
+    }
+    if (space && !letters.empty()) letters.push_back(kSpace);
+    space = false;
+    letters.push_back(letter);
+  }
+  return letters;
+}
+
+LetterLoss::LetterLoss(int64_t width, at::ScalarType dtype, uint64_t seed, const std::filesystem::path& start) {
+  auto generator = at::make_generator<at::CPUGeneratorImpl>(seed);
+  weight_ = at::randn({kOutputs, width}, generator, at::kFloat).mul(0.02).to(dtype);
+  bias_ = at::zeros({kOutputs}, dtype);
+  if (start.empty()) return;
+  const auto file = open_weights(start);
+  for (auto& [name, parameter] : parameters()) {
+    require(file->contains(name), start.string(), " has no tensor \"", name,
+            "\"; expected a run's letter_loss.safetensors");
+    const auto stored = file->load(name);
+    require(stored.sizes() == parameter.sizes(), start.string(), ": ", name, " has the shape ", stored.sizes(),
+            ", but this model needs ", parameter.sizes());
+    parameter.copy_(stored);
+  }
+}
+
+std::vector<std::pair<std::string, at::Tensor>> LetterLoss::parameters() const {
+  return {{kWeight, weight_}, {kBias, bias_}};
+}
+
+at::Tensor LetterLoss::loss(const at::Tensor& hidden, const std::vector<SpokenSpan>& spoken) const {
+  std::vector<at::Tensor> spans;
+  std::vector<int64_t> letters, lengths, letter_counts;
+  for (const auto& span : spoken) {
+    const auto said = letters_of(span.text);
+    if (said.empty()) continue;
+    spans.push_back(hidden.slice(0, span.begin, span.end));
+    lengths.push_back(span.end - span.begin);
+    letters.insert(letters.end(), said.begin(), said.end());
+    letter_counts.push_back(static_cast<int64_t>(said.size()));
+  }
+  if (spans.empty()) return at::zeros({});
+  const auto rows = at::cat(spans).to(at::kFloat);
+  // The scale of a residual stream differs between layers and positions.
+  const auto unit = rows * (rows.square().mean(-1, true) + 1e-5).rsqrt();
+  const auto logits = at::linear(unit, weight_.to(at::kFloat), bias_.to(at::kFloat));
+  const auto per_span = at::log_softmax(logits, -1).split_with_sizes(lengths);
+  const auto padded = at::pad_sequence(per_span);  // [time, spans, outputs]
+  const auto sum = at::ctc_loss(padded, at::tensor(letters, at::kLong), at::tensor(lengths, at::kLong),
+                                at::tensor(letter_counts, at::kLong), /*blank=*/0, at::Reduction::Sum,
+                                /*zero_infinity=*/true);
+  return sum / static_cast<double>(letters.size());
+}
+
+}  // namespace ichigo

@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <array>
+#include <bit>
 #include <cmath>
 #include <numbers>
 
@@ -85,8 +86,7 @@ void equalize(std::vector<float>& samples, double deviation_db, Random& random) 
   constexpr double kLowest = 60;
   std::array<double, 8> gains;
   for (double& gain : gains) gain = deviation_db * random.normal();
-  int64_t size = 1;
-  while (size < static_cast<int64_t>(samples.size())) size *= 2;
+  const auto size = static_cast<int64_t>(std::bit_ceil(samples.size()));
   at::Tensor response = at::empty({size / 2 + 1});
   auto* values = response.mutable_data_ptr<float>();
   for (int64_t i = 0; i <= size / 2; ++i) {
@@ -115,8 +115,7 @@ void add_room(std::vector<float>& samples, double seconds, Random& random) {
   if (tail > 0) response.mul_(std::sqrt(tail_energy / tail));
   taps[0] = 1;
 
-  int64_t size = 1;
-  while (size < static_cast<int64_t>(samples.size()) + length) size *= 2;
+  const auto size = static_cast<int64_t>(std::bit_ceil(samples.size() + static_cast<size_t>(length)));
   filter(samples, at::fft_rfft(response, size), size);
 }
 

@@ -9,6 +9,7 @@
 #include "base/error.h"
 #include "text/sound_vocabulary.h"
 #include "weights/gguf.h"
+#include "weights/mapped_weights.h"
 #include "weights/model_directory.h"
 
 namespace ichigo {
@@ -24,17 +25,11 @@ std::string kind_of(const WeightFile& file) {
                                [&](const auto& item) { return item.first.find(part) != std::string::npos; });
   };
   if (any("_codebook.embed")) return "sound tokenizer (WhisperVQ)";
-  if (any("blk.0.attn_q.weight") || any("layers.0.self_attn.q_proj.weight") || any("layers_0.q")) {
+  if (any("blk.0.attn_q.weight") || any("layers.0.self_attn.q_proj.weight")) {
     return any("encoder") ? "Whisper" : "language model (Llama or Qwen2)";
   }
   if (any("encoder")) return "Whisper";
   return "unknown";
-}
-
-int64_t elements(const TensorInfo& info) {
-  int64_t count = 1;
-  for (const int64_t size : info.shape) count *= size;
-  return count;
 }
 
 uint64_t bytes_on_disk(const WeightFile& file) {
@@ -71,7 +66,7 @@ ordered_json describe(const WeightFile& file) {
   int64_t parameters = 0;
   std::map<std::string, int64_t> types;
   for (const auto& [name, info] : file.tensors()) {
-    parameters += elements(info);
+    parameters += count_elements(info.shape, name);
     ++types[info.type];
   }
   result["parameters"] = parameters;
@@ -82,12 +77,6 @@ ordered_json describe(const WeightFile& file) {
     if (vocabulary->id_of(sound_token(0)) >= 0) result["sound_tokens"] = SoundVocabulary(*vocabulary).codes();
   }
   return result;
-}
-
-std::string shape_of(const TensorInfo& info) {
-  std::string text = "[";
-  for (const int64_t size : info.shape) text += (text.size() > 1 ? ", " : "") + std::to_string(size);
-  return text + "]";
 }
 
 void print(const ordered_json& description) {
@@ -130,7 +119,7 @@ void add_inspect_command(CLI::App& app) {
     print(description);
     if (!arguments->tensors) return;
     for (const auto& [name, info] : file->tensors()) {
-      std::printf("%-6s %-20s %s\n", info.type.c_str(), shape_of(info).c_str(), name.c_str());
+      std::printf("%-6s %-20s %s\n", info.type.c_str(), shape_text(info.shape).c_str(), name.c_str());
     }
   });
 }

@@ -33,10 +33,7 @@ int64_t edit_distance(std::span<const int64_t> from, std::span<const int64_t> to
 SoundTokenizerScore evaluate_sound_tokenizer(const std::filesystem::path& features,
                                              const std::filesystem::path& tokenizer) {
   const at::NoGradGuard no_gradient;
-  const auto bottleneck = load_bottleneck(tokenizer / "sound_tokenizer.safetensors");
-  const auto [head, phonemes] = load_ctc_head(tokenizer);
-  require(head->config().input == bottleneck->config().width, tokenizer.string(),
-          ": the CTC head does not belong to this sound tokenizer");
+  const auto [bottleneck, head, phonemes] = load_trained_sound_tokenizer(tokenizer);
   const FeatureFile file(features, bottleneck->config().width);
   const auto project_out = bottleneck->named_parameters();
   SoundTokenizerScore score;

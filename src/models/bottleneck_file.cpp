@@ -170,7 +170,8 @@ class BottleneckFile {
 
   json stored_json() const {
     const auto found = file_->metadata_texts().find(kMetadataKey);
-    require(found != file_->metadata_texts().end(), "has no sound tokenizer configuration (metadata \"", kMetadataKey, "\")");
+    require(found != file_->metadata_texts().end(), "has no sound tokenizer configuration (metadata \"", kMetadataKey,
+            "\")");
     const json stored = json::parse(found->second, nullptr, false);
     require(stored.is_object(), "metadata \"", kMetadataKey, "\" is not a JSON object");
     return stored;

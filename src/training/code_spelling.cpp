@@ -20,22 +20,8 @@ const std::map<std::string, const char*> kSpellings = {
     {"ð", "th"},  {"ŋ", "ng"},  {"ɑ", "ah"},  {"ɔ", "aw"}, {"ɔɪ", "oy"}, {"ə", "uh"},  {"ɛ", "e"},   {"ɜ", "er"},
     {"ɡ", "g"},   {"ɪ", "i"},   {"ɹ", "r"},   {"ʃ", "sh"}, {"ʊ", "ou"},  {"ʌ", "u"},   {"ʒ", "zh"},  {"θ", "th"}};
 
-struct Ear {
-  explicit Ear(const std::filesystem::path& folder)
-      : bottleneck(load_bottleneck(folder / "sound_tokenizer.safetensors")) {
-    auto [loaded, set] = load_ctc_head(folder);
-    head = std::move(loaded);
-    phonemes.emplace(std::move(set));
-    require(head->config().input == bottleneck->config().width, folder.string(),
-            ": the CTC head does not belong to this sound tokenizer");
-  }
-  std::shared_ptr<Bottleneck> bottleneck;
-  std::shared_ptr<CtcHead> head;
-  std::optional<PhonemeSet> phonemes;
-};
-
-at::Tensor phones_of_codes(const Ear& ear) {
-  constexpr int64_t kRepeats = 9;  // the code held for a third of a second, between silences
+at::Tensor phones_of_codes(const TrainedSoundTokenizer& ear) {
+  constexpr int64_t kRepeats = 9;  // the code alone, held for a third of a second
   const at::NoGradGuard no_gradient;
   const auto codes = at::arange(ear.bottleneck->config().codes).unsqueeze(1).expand({-1, kRepeats});
   const auto logits = ear.head->forward(ear.bottleneck->embed(codes), at::ones(codes.sizes()));
@@ -48,18 +34,18 @@ at::Tensor phones_of_codes(const Ear& ear) {
 }  // namespace
 
 at::Tensor phones_of_codes(const std::filesystem::path& tokenizer) {
-  return phones_of_codes(Ear(tokenizer));
+  return phones_of_codes(load_trained_sound_tokenizer(tokenizer));
 }
 
 at::Tensor spelled_codes(const std::filesystem::path& tokenizer, const BytePairTokenizer& vocabulary,
                          const at::Tensor& embedding, uint64_t seed) {
   constexpr double kOwnPart = 0.3;  // of the code's own vector, relative to its phones' letters
   const at::NoGradGuard no_gradient;
-  const Ear ear(tokenizer);
+  const auto ear = load_trained_sound_tokenizer(tokenizer);
   const auto mean = embedding.mean(0);
   std::vector<at::Tensor> spellings;
-  for (int64_t id = 1; id < ear.phonemes->size(); ++id) {
-    const auto& phone = ear.phonemes->phone(id);
+  for (int64_t id = 1; id < ear.phonemes.size(); ++id) {
+    const auto& phone = ear.phonemes.phone(id);
     const auto found = kSpellings.find(phone);
     require(found != kSpellings.end(), tokenizer.string(), ": no English letters are known for its phone \"", phone,
             "\"; leave \"spelling\" out of the recipe");

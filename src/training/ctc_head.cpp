@@ -192,4 +192,12 @@ std::pair<std::shared_ptr<CtcHead>, PhonemeSet> load_ctc_head(const std::filesys
   return {head, std::move(phonemes)};
 }
 
+TrainedSoundTokenizer load_trained_sound_tokenizer(const std::filesystem::path& folder) {
+  auto bottleneck = load_bottleneck(folder / "sound_tokenizer.safetensors");
+  auto [head, phonemes] = load_ctc_head(folder);
+  require(head->config().input == bottleneck->config().width, folder.string(),
+          ": the CTC head does not belong to this sound tokenizer");
+  return {std::move(bottleneck), std::move(head), std::move(phonemes)};
+}
+
 }  // namespace ichigo

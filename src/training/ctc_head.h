@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "data/phoneme_set.h"
+#include "models/sound_tokenizer.h"
 
 namespace ichigo {
 
@@ -57,5 +58,14 @@ int64_t ctc_positions(std::span<const int64_t> phonemes);
 void save_ctc_head(const std::filesystem::path& folder, const CtcHead& head, const PhonemeSet& phonemes);
 // Evaluation mode. Throws Error naming what is missing.
 std::pair<std::shared_ptr<CtcHead>, PhonemeSet> load_ctc_head(const std::filesystem::path& folder);
+
+// What `ichigo train` of a sound tokenizer with a CTC loss leaves in its folder.
+struct TrainedSoundTokenizer {
+  std::shared_ptr<Bottleneck> bottleneck;
+  std::shared_ptr<CtcHead> head;
+  PhonemeSet phonemes;
+};
+// Throws Error naming what is missing, or that the parts do not belong together.
+TrainedSoundTokenizer load_trained_sound_tokenizer(const std::filesystem::path& folder);
 
 }  // namespace ichigo

@@ -132,12 +132,7 @@ class DecoderTrainer {
       write_language_model(recipe_.output / "model",
                            {model_->config().to_json(), base_.tokenizer, base_.chat_template, base_.stop_tokens},
                            ordered_weights(), {}, int64_t{2} << 30);
-      if (letters_) {
-        const auto trained = optimizer_->master_weights();
-        std::vector<TensorToWrite> head;
-        for (const auto& [name, parameter] : letters_->parameters()) head.push_back({name, trained.at(name), {}});
-        write_safetensors(recipe_.output / "letter_loss.safetensors", head);
-      }
+      if (letters_) letters_->save(recipe_.output / "letter_loss.safetensors", optimizer_->master_weights());
       std::fprintf(stderr, "the model is in %s\n", (recipe_.output / "model").c_str());
     }
   }

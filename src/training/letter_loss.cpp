@@ -6,7 +6,7 @@
 #include <algorithm>
 
 #include "base/error.h"
-#include "weights/weight_file.h"
+#include "weights/safetensors.h"
 
 namespace ichigo {
 namespace {
@@ -52,6 +52,12 @@ LetterLoss::LetterLoss(int64_t width, at::ScalarType dtype, uint64_t seed, const
 
 std::vector<std::pair<std::string, at::Tensor>> LetterLoss::parameters() const {
   return {{kWeight, weight_}, {kBias, bias_}};
+}
+
+void LetterLoss::save(const std::filesystem::path& path, const std::map<std::string, at::Tensor>& masters) const {
+  std::vector<TensorToWrite> tensors;
+  for (const auto& [name, parameter] : parameters()) tensors.push_back({name, masters.at(name), {}});
+  write_safetensors(path, tensors);
 }
 
 at::Tensor LetterLoss::loss(const at::Tensor& hidden, const std::vector<SpokenSpan>& spoken) const {

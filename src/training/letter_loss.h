@@ -6,6 +6,7 @@
 #include <ATen/core/Tensor.h>
 
 #include <filesystem>
+#include <map>
 #include <string>
 #include <utility>
 #include <vector>
@@ -27,6 +28,8 @@ class LetterLoss {
   // not one of letters for this width.
   LetterLoss(int64_t width, at::ScalarType dtype, uint64_t seed, const std::filesystem::path& start = {});
   std::vector<std::pair<std::string, at::Tensor>> parameters() const;
+  // Writes the file that `start` reads; `masters`: the float32 values by name, among others.
+  void save(const std::filesystem::path& path, const std::map<std::string, at::Tensor>& masters) const;
   // hidden [total, width], the layer's output -> float32 scalar: the sum of -log p(letters) divided by their number;
   // zero without speech. Speech too short for its letters counts as zero.
   at::Tensor loss(const at::Tensor& hidden, const std::vector<SpokenSpan>& spoken) const;

@@ -60,7 +60,6 @@ AdamW::AdamW(NamedParameters parameters, const AdamWConfig& config, const std::m
     slot.parameter = std::move(parameter);
     const auto values = slot.parameter.detach();
     slot.master = type == at::kFloat ? values : values.to(at::kFloat);
-    if (const auto master = masters.find(slot.name); master != masters.end()) slot.master.copy_(master->second);
     if (const auto given = masters.find(slot.name); given != masters.end()) {
       require(given->second.sizes() == values.sizes(), "the float32 values given for ", slot.name,
               " have another shape than the parameter");

@@ -116,7 +116,8 @@ class Reader : public MappedWeights<WeightFile> {
       require(text.is_string(), file, ": metadata \"", name, "\" is not a string");
       metadata_[name] = text.get<std::string>();
     }
-    if (const auto found = metadata_.find(std::string(kBlocksKey)); found != metadata_.end()) read_blocks(found->second);
+    if (const auto found = metadata_.find(std::string(kBlocksKey)); found != metadata_.end())
+      read_blocks(found->second);
   }
 
   void read_blocks(const std::string& text) {

@@ -1,6 +1,6 @@
 # Sourced by ./run and ./test: installs what is missing and builds. Everything private lies in .venv and build.
 ICHIGO_ROOT=$PWD
-ICHIGO_PACKAGES="g++ cmake ninja-build ccache pkg-config python3-venv libsndfile1-dev libsoxr-dev libespeak-ng-dev
+ICHIGO_PACKAGES="g++ cmake ninja-build ccache pkg-config python3-venv libsndfile1-dev libsoxr-dev zlib1g-dev libespeak-ng-dev
   flite1-dev libpcre2-dev nlohmann-json3-dev libyaml-cpp-dev libcli11-dev libgtest-dev libcurl4-openssl-dev libzip-dev
   libssl-dev gnuplot-nox"
 ICHIGO_TORCH=2.13.0  # installed where no PyTorch >= 2.8 is

@@ -1,24 +1,8 @@
 #include "assistant/cascade.h"
 
-#include "base/error.h"
-
 namespace ichigo {
 
 const char* const kSpokenSystemPrompt = "You are a helpful AI assistant. Answer with one short sentence.";
-
-std::string Recogniser::transcribe(std::span<const float> samples, WhisperTiming* timing) const {
-  return whisper_transcribe(whisper, vocabulary, samples, {.language = ""}, timing);
-}
-
-Recogniser load_recogniser(const std::filesystem::path& folder) {
-  require(std::filesystem::exists(folder), folder.string(), " does not exist");
-  const auto tokenizer = folder / "tokenizer.json";
-  require(std::filesystem::exists(tokenizer), folder.string(), " is not a Whisper folder: it has no tokenizer.json");
-  Whisper whisper = load_whisper(folder);
-  require(whisper.decoder != nullptr, folder.string(), " holds only Whisper's encoder: it can hear, but not write");
-  const int64_t size = whisper.config.n_vocab;
-  return {std::move(whisper), WhisperVocabulary(size, BytePairTokenizer::from_file(tokenizer))};
-}
 
 Cascade::Cascade(Recogniser recogniser, FusedModel model, ConversationConfig config)
     : recogniser_(std::move(recogniser)), conversation_(std::move(model), std::move(config)) {}
@@ -29,8 +13,8 @@ void Cascade::reset() {
 }
 
 Reply Cascade::hear(std::span<const float> samples, const std::string& text, const TextSink& sink) {
-  WhisperTiming spent;
-  std::string heard = recogniser_.transcribe(samples, &spent);
+  TranscriptionTiming spent;
+  std::string heard = recogniser_.transcribe(samples, {}, &spent).text;
   Reply reply;
   if (heard.empty()) {
     reply.text = "Sorry, I could not hear you.";

@@ -2,17 +2,16 @@
 
 #include <ATen/ATen.h>
 
+#include <limits>
+
 #include "base/error.h"
 #include "base/stopwatch.h"
+#include "text/trim.h"
 
 namespace ichigo {
 namespace {
 
-std::string trimmed(const std::string& text) {
-  constexpr const char* kSpace = " \t\r\n";
-  const size_t begin = text.find_first_not_of(kSpace);
-  return begin == std::string::npos ? "" : text.substr(begin, text.find_last_not_of(kSpace) + 1 - begin);
-}
+constexpr float kNever = -std::numeric_limits<float>::infinity();
 
 }  // namespace
 
@@ -31,6 +30,7 @@ Conversation::Conversation(FusedModel model, ConversationConfig config)
   stops.insert(stops.end(), model_.stop_tokens.begin(), model_.stop_tokens.end());
   stops.push_back(prompt_.end_of_turn());
   sampler_ = Sampler(config_.sampling);
+  if (model_.tokenizer->id_of(sound_token(0)) >= 0) sounds_.emplace(*model_.tokenizer);
 }
 
 void Conversation::reset() {
@@ -100,7 +100,10 @@ Reply Conversation::generate(std::vector<int64_t>& tokens, KeyValueCache& cache,
     return model_.decoder->forward(ids, cache);
   };
   const auto choose = [&](const at::Tensor& hidden) {
-    const at::Tensor logits = model_.decoder->logits(hidden.slice(0, hidden.size(0) - 1)).view(-1).contiguous();
+    at::Tensor logits = model_.decoder->logits(hidden.slice(0, hidden.size(0) - 1)).view(-1).contiguous();
+    if (sounds_) {  // an answer is text
+      for (const auto& [begin, end] : sounds_->ranges()) logits.slice(0, begin, end).fill_(kNever);
+    }
     return sampler.sample({logits.const_data_ptr<float>(), static_cast<size_t>(logits.numel())}, tokens);
   };
   Stopwatch watch;
@@ -136,7 +139,7 @@ std::string Conversation::transcribe(const std::vector<int>& sound) {
   KeyValueCache cache;
   // Nobody speaks more than about twelve tokens a second.
   const int64_t most = 16 + static_cast<int64_t>(sound.size()) / 2;
-  return trimmed(generate(tokens, cache, greedy, most, {}, {}).text);
+  return std::string(trimmed(generate(tokens, cache, greedy, most, {}, {}).text));
 }
 
 std::string Conversation::heard() {

@@ -2,6 +2,7 @@
 // KV cache, which lives across turns, so that each turn only costs its own tokens.
 // Not here: what a turn looks like as tokens (text/chat_prompt).
 #pragma once
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -12,8 +13,8 @@
 namespace ichigo {
 
 struct ConversationConfig {
-  std::string system_prompt;  // empty: none
-  SamplingConfig sampling;    // the model's own stop tokens are added to these
+  std::optional<std::string> system_prompt;  // empty: none at all; not given: what the model's template says
+  SamplingConfig sampling;                   // the model's own stop tokens are added to these
   int64_t max_new_tokens = 256;
   void validate() const;  // throws Error
 };
@@ -46,7 +47,8 @@ class Conversation : public Assistant {
   ConversationConfig config_;
   ChatPrompt prompt_;
   Sampler sampler_;
-  KeyValueCache cache_;  // holds a prefix of tokens_
+  std::optional<SoundVocabulary> sounds_;  // none in a text model's vocabulary
+  KeyValueCache cache_;                    // holds a prefix of tokens_
   std::vector<int64_t> tokens_;
   std::vector<int> last_sound_;
 };

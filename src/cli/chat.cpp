@@ -22,7 +22,7 @@ struct Arguments {
 void chat(const Arguments& arguments) {
   ConversationConfig config = arguments.config;
   const bool base = arguments.model.empty();
-  config.system_prompt = arguments.system.value_or(base ? kSmolLm2SystemPrompt : "");
+  config.system_prompt = arguments.system;
   set_threads(arguments.threads);
   Conversation conversation(
       load_model(base ? require_base("smollm2-135m-instruct") : resolve_base(arguments.model), false, arguments.dtype),
@@ -42,7 +42,7 @@ void add_chat_command(CLI::App& app) {
   command->add_option("text", arguments->text, "What you say")->required();
   command->add_option("--model", arguments->model,
                       "Folder of a model, or a GGUF file (default: SmolLM2-135M-Instruct, brought by: fetch base)");
-  command->add_option("--system", arguments->system, "System prompt (default: SmolLM2's own; none with --model)");
+  command->add_option("--system", arguments->system, "System prompt (default: what the model's own template says)");
   command->add_option("--dtype", arguments->dtype, "Type to compute in: auto, float32 or bfloat16")
       ->capture_default_str();
   add_threads_option(*command, arguments->threads);

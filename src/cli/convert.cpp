@@ -1,4 +1,5 @@
-// Brings a model into the form in which it ships: block-quantised weights in small files, its ear beside them.
+// Brings a model into another form: that in which it ships (block-quantised weights in small files, its ear beside
+// them), or one GGUF file for llama.cpp and its kin.
 #include "cli/convert.h"
 
 #include <CLI/CLI.hpp>
@@ -9,6 +10,7 @@
 #include "base/atomic_file.h"
 #include "base/error.h"
 #include "models/fused_model.h"
+#include "models/llama_gguf.h"
 #include "weights/base_weights.h"
 #include "weights/safetensors.h"
 
@@ -18,21 +20,19 @@ namespace {
 namespace fs = std::filesystem;
 
 struct Arguments {
-  std::string in, out, type = "q8_0", embedding, ear, tokenizer, whisper;
+  std::string in, out, to = "safetensors", type = "q8_0", embedding, ear, tokenizer, whisper;
   int64_t shard_megabytes = 44;
 };
 
 // "bf16": none.
-std::optional<BlockType> storage(const std::string& name) {
+std::optional<BlockType> block_storage(const std::string& name) {
   return name == "bf16" ? std::nullopt : parse_block_type(name);
 }
 
 void write_decoder(const fs::path& out, const ModelDirectory& directory, const StorageTypes& types,
                    int64_t shard_bytes) {
   const auto config = LlamaConfig::from_json(directory.config);
-  const auto model = load_llama(config, *directory.weights, at::kFloat);
-  write_language_model(out, {config.to_json(), directory.tokenizer, directory.chat_template, directory.stop_tokens},
-                       model->hugging_face_parameters(), types, shard_bytes);
+  write_language_model(out, files_of(directory, config), llama_tensors(config, *directory.weights), types, shard_bytes);
 }
 
 // Only what hearing needs: without the output blocks that Whisper's decoder would read codes through.
@@ -54,26 +54,39 @@ void write_encoder(const fs::path& out, const WhisperEncoder& encoder, std::opti
   std::vector<TensorToWrite> tensors;
   for (const auto& item : encoder.named_parameters()) {
     const at::Tensor tensor = item.value().detach();
-    if (tensor.dim() == 2 && type) {
-      tensors.push_back({"encoder." + item.key(), tensor.to(at::kFloat), type});
-    } else {
-      tensors.push_back({"encoder." + item.key(), tensor.to(at::kBFloat16), std::nullopt});
-    }
+    tensors.push_back({"encoder." + item.key(), tensor.to(at::kBFloat16)});
+    if (tensor.dim() == 2 && type) tensors.back() = {"encoder." + item.key(), tensor, type};
   }
   write_safetensors(out, tensors);
 }
 
-void convert(const Arguments& arguments) {
+void convert_to_gguf(const Arguments& arguments) {
+  require(arguments.tokenizer.empty() && arguments.ear.empty(),
+          "a GGUF file holds no ear: leave out --tokenizer, --whisper and --ear, or write --to safetensors");
   const fs::path out = arguments.out;
+  require(!fs::is_directory(out), out.string(), " is a folder: name the GGUF file to write");
+  auto storage = GgufStorage::parse(arguments.type);
+  if (!arguments.embedding.empty()) storage.embedding = block_storage(arguments.embedding);
+  const ModelDirectory model = open_model_directory(resolve_base(arguments.in));
+  require(!fs::exists(out) || !fs::equivalent(model.path, out), "the model cannot be converted in its own place");
+  write_llama_gguf(out, model, storage);
+  std::printf("%s: %.1f MB\n", out.c_str(), static_cast<double>(fs::file_size(out)) / 1e6);
+}
+
+void convert(const Arguments& arguments) {
+  if (arguments.to == "gguf") return convert_to_gguf(arguments);
+  const fs::path out = arguments.out;
+  require(arguments.type != "f16", "--type f16 belongs to --to gguf");
   require(arguments.tokenizer.empty() == arguments.whisper.empty(),
           "--tokenizer and --whisper belong together: both make the model's ear");
   require(!fs::exists(out) || fs::is_directory(out), out.string(), " exists and is no folder");
   const ModelDirectory directory = open_model_directory(resolve_base(arguments.in));
   require(!fs::exists(out) || !fs::equivalent(directory.path, out), "the model cannot be converted in its own place");
   const auto with_default = [&](const std::string& name) {
-    return storage(!name.empty() ? name : arguments.type == "bf16" ? "bf16" : "q8_0");
+    return block_storage(!name.empty() ? name : arguments.type == "bf16" ? "bf16" : "q8_0");
   };
-  const StorageTypes types{storage(arguments.type), with_default(arguments.embedding), with_default(arguments.ear)};
+  const StorageTypes types{block_storage(arguments.type), with_default(arguments.embedding),
+                           with_default(arguments.ear)};
   if (!arguments.tokenizer.empty()) {
     fs::path tokenizer = arguments.tokenizer;
     if (fs::is_directory(tokenizer)) tokenizer /= "sound_tokenizer.safetensors";
@@ -100,11 +113,14 @@ void convert(const Arguments& arguments) {
 
 void add_convert_command(CLI::App& app) {
   auto arguments = std::make_shared<Arguments>();
-  const std::vector<std::string> types = {"bf16", "q8_0", "q5_1", "q5_0", "q4_1", "q4_0"};
-  auto* command = app.add_subcommand("convert", "Write a model in the form in which it ships, block-quantised");
+  const std::vector<std::string> types = {"bf16", "f16", "q8_0", "q5_1", "q5_0", "q4_1", "q4_0"};
+  auto* command = app.add_subcommand("convert", "Write a model in another form: block-quantised, or as GGUF");
   command->add_option("in", arguments->in, "Hugging Face folder or GGUF file of a language model")->required();
-  command->add_option("out", arguments->out, "Folder to write")->required();
-  command->add_option("--type", arguments->type, "How the matrices are stored")
+  command->add_option("out", arguments->out, "Folder, or GGUF file, to write")->required();
+  command->add_option("--to", arguments->to, "Hugging Face's layout, or one file for llama.cpp and its kin")
+      ->check(CLI::IsMember({"safetensors", "gguf"}))
+      ->capture_default_str();
+  command->add_option("--type", arguments->type, "How the matrices are stored (f16: only as GGUF)")
       ->check(CLI::IsMember(types))
       ->capture_default_str();
   command

@@ -15,6 +15,7 @@
 #include "base/error.h"
 #include "base/progress.h"
 #include "cli/options.h"
+#include "evaluation/perplexity.h"
 #include "evaluation/phone_error_rate.h"
 #include "evaluation/questions.h"
 #include "evaluation/transcripts.h"
@@ -27,7 +28,8 @@ namespace {
 using nlohmann::json;
 
 struct Arguments {
-  std::string list, with = "fused", model, rows, tokenizer;
+  std::string list, with = "fused", model, rows, tokenizer, dtype = kTextDtype;
+  int64_t context = 512;
   size_t limit = 0;
   bool as_json = false;
   int threads = 0;
@@ -123,17 +125,10 @@ std::function<std::string(std::span<const float>)> load_transcriber(const Argume
     require(!arguments.tokenizer.empty(), "--with codes needs --tokenizer, the sound tokenizer's weights");
     SoundTokenizer tokenizer(recogniser->whisper.encoder, load_bottleneck(arguments.tokenizer));
     return [recogniser, tokenizer](std::span<const float> samples) {
-      const c10::NoGradGuard no_gradient;
-      std::string text;
-      for (const auto window : hearing_windows(samples)) {
-        const auto codes = at::tensor(tokenizer.encode(window), at::kLong);
-        const auto features = tokenizer.bottleneck().dequantize(codes);
-        text += " " + whisper_decode(recogniser->whisper, recogniser->vocabulary, features).text;
-      }
-      return text;
+      return recogniser->transcribe_through_codes(tokenizer, samples);
     };
   }
-  return [recogniser](std::span<const float> samples) { return recogniser->transcribe(samples); };
+  return [recogniser](std::span<const float> samples) { return recogniser->transcribe(samples).text; };
 }
 
 void transcripts(const Arguments& arguments) {
@@ -183,6 +178,31 @@ void sound_tokenizer(const Arguments& arguments) {
   std::printf("\n");
 }
 
+void perplexity(const Arguments& arguments) {
+  const std::string text = read_file(arguments.list);
+  set_threads(arguments.threads);
+  const FusedModel model = load_model(find_model(arguments.model), false, arguments.dtype);
+  // A BOS token takes the first place of every window where the vocabulary adds one.
+  const auto opening = model.tokenizer->encode("", true);
+  const auto ids = model.tokenizer->encode(text);
+  const int64_t windows = static_cast<int64_t>(ids.size()) / arguments.context;
+  const auto limit = static_cast<int64_t>(arguments.limit);
+  Progress progress("perplexity", limit > 0 ? std::min(limit, windows) : windows, "windows");
+  int64_t done = 0;
+  const auto score = evaluate_perplexity(*model.decoder, ids, arguments.context, opening.empty() ? -1 : opening[0],
+                                         limit, [&](const PerplexityScore& so_far) {
+                                           char detail[32];
+                                           std::snprintf(detail, sizeof detail, "%.3f", so_far.perplexity());
+                                           progress.update(++done, detail);
+                                         });
+  progress.finish();
+  if (arguments.as_json) {
+    std::printf("%s\n", json{{"perplexity", score.perplexity()}, {"tokens", score.tokens}}.dump().c_str());
+  } else {
+    std::printf("perplexity %.4f over %lld tokens\n", score.perplexity(), static_cast<long long>(score.tokens));
+  }
+}
+
 void add_list_options(CLI::App& command, Arguments& arguments, const std::vector<std::string>& with) {
   command.add_option("--with", arguments.with, "Who is measured; the cascade is Whisper, then a language model")
       ->check(CLI::IsMember(with))
@@ -227,6 +247,22 @@ void add_evaluate_command(CLI::App& app) {
   measure->add_flag("--json", arguments->as_json, "Print one JSON object");
   add_threads_option(*measure, arguments->threads);
   measure->callback([arguments] { sound_tokenizer(*arguments); });
+
+  arguments = std::make_shared<Arguments>();
+  auto* predict =
+      command->add_subcommand("perplexity", "How well a language model predicts a text, as llama.cpp counts");
+  predict->add_option("text", arguments->list, "UTF-8 text")->required();
+  predict->add_option("--model", arguments->model, "Folder of the model, or a GGUF file")->required();
+  predict->add_option("--context", arguments->context, "Tokens of a window; its second half counts")
+      ->check(CLI::Range(int64_t{4}, int64_t{1} << 20))
+      ->capture_default_str();
+  predict->add_option("--limit", arguments->limit, "Only the first windows (0: all)");
+  predict->add_option("--dtype", arguments->dtype, "What is computed in")
+      ->check(CLI::IsMember({"auto", "float32", "bfloat16"}))
+      ->capture_default_str();
+  predict->add_flag("--json", arguments->as_json, "Print one JSON object");
+  add_threads_option(*predict, arguments->threads);
+  predict->callback([arguments] { perplexity(*arguments); });
 }
 
 }  // namespace ichigo

@@ -11,6 +11,7 @@
 #include "cli/convert.h"
 #include "cli/evaluate.h"
 #include "cli/fetch.h"
+#include "cli/import.h"
 #include "cli/inspect.h"
 #include "cli/synthesize.h"
 #include "cli/tokenize.h"
@@ -42,6 +43,7 @@ int run(int argc, char** argv) {
   ichigo::add_evaluate_command(app);
   ichigo::add_convert_command(app);
   ichigo::add_inspect_command(app);
+  ichigo::add_import_command(app);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

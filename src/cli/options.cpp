@@ -25,8 +25,6 @@ std::vector<fs::path> usual_places() {
 
 }  // namespace
 
-const char* const kSmolLm2SystemPrompt = "You are a helpful AI assistant named SmolLM, trained by Hugging Face";
-
 void add_threads_option(CLI::App& command, int& threads) {
   command.add_option("--threads", threads, "Processor threads (0: all cores)")
       ->check(CLI::Range(0, 1024))

@@ -34,7 +34,4 @@ constexpr const char* kTextDtype = "float32";
 Cascade load_cascade(const std::string& model, ConversationConfig config);
 Recogniser load_whisper_base();
 
-// The system prompt that SmolLM2's own chat template puts first.
-extern const char* const kSmolLm2SystemPrompt;
-
 }  // namespace ichigo

@@ -1,13 +1,16 @@
 #include "cli/tokenize.h"
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <cstdio>
 #include <memory>
 
 #include "audio/audio_file.h"
+#include "base/atomic_file.h"
 #include "base/device.h"
 #include "cli/options.h"
 #include "text/sound_vocabulary.h"
+#include "weights/base_weights.h"
 
 namespace ichigo {
 namespace {
@@ -15,8 +18,34 @@ namespace {
 struct Arguments {
   std::string file, model;
   int threads = 0;
+  bool text = false;
   AudioLimits limits;
 };
+
+// A line of ids for each line of the file.
+void tokenize_text(const Arguments& arguments) {
+  const auto vocabulary = open_vocabulary(arguments.model.empty() ? find_model("") : resolve_base(arguments.model));
+  const std::string text = read_file(arguments.file);
+  std::string out;
+  for (size_t begin = 0; begin < text.size();) {
+    const size_t end = std::min(text.find('\n', begin), text.size());
+    const char* separator = "";
+    for (const int64_t id : vocabulary.encode(std::string_view(text).substr(begin, end - begin))) {
+      out += separator + std::to_string(id);
+      separator = " ";
+    }
+    out += '\n';
+    begin = end + 1;
+  }
+  std::fwrite(out.data(), 1, out.size(), stdout);
+}
+
+void tokenize_speech(const Arguments& arguments) {
+  const auto samples = read_audio(arguments.file, arguments.limits);
+  set_threads(arguments.threads);
+  const SoundTokenizer ear = load_ear(find_model(arguments.model));
+  std::printf("%s\n", sound_string(ear.encode(samples)).c_str());
+}
 
 }  // namespace
 
@@ -28,12 +57,9 @@ void add_tokenize_command(CLI::App& app) {
   command->add_option("--model", arguments->model, "Folder of the model (default: $ICHIGO_MODEL or models/mini)");
   add_threads_option(*command, arguments->threads);
   add_max_seconds_option(*command, arguments->limits.max_seconds);
-  command->callback([arguments] {
-    const auto samples = read_audio(arguments->file, arguments->limits);
-    set_threads(arguments->threads);
-    const SoundTokenizer ear = load_ear(find_model(arguments->model));
-    std::printf("%s\n", sound_string(ear.encode(samples)).c_str());
-  });
+  command->add_flag("--text", arguments->text,
+                    "The file is text: print each line's token ids (--model: a GGUF file or tokenizer.json will do)");
+  command->callback([arguments] { arguments->text ? tokenize_text(*arguments) : tokenize_speech(*arguments); });
 }
 
 }  // namespace ichigo

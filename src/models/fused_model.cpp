@@ -16,20 +16,22 @@ constexpr const char* kParts = "ichigo.json";
 
 }  // namespace
 
-void write_language_model(const std::filesystem::path& folder, const LanguageModelFiles& files,
-                          const std::vector<std::pair<std::string, at::Tensor>>& weights, const StorageTypes& types,
-                          int64_t shard_bytes) {
-  std::vector<TensorToWrite> tensors;
-  for (const auto& [name, weight] : weights) {
-    const bool embedding = name == "model.embed_tokens.weight" || name == "lm_head.weight";
-    const auto& blocks = embedding ? types.embedding : types.matrices;
-    if (weight.dim() == 2 && blocks) {
-      tensors.push_back({name, weight.to(at::kFloat), blocks});
-    } else {
-      tensors.push_back({name, weight.to(at::kBFloat16), std::nullopt});
-    }
+LanguageModelFiles files_of(const ModelDirectory& model, const LlamaConfig& config) {
+  nlohmann::json json = config.to_json();
+  for (const char* key : {"bos_token_id", "eos_token_id"}) {
+    if (model.config.contains(key)) json[key] = model.config[key];
   }
-  write_sharded_safetensors(folder, tensors, shard_bytes);
+  return {std::move(json), model.tokenizer, model.chat_template, model.stop_tokens};
+}
+
+void write_language_model(const std::filesystem::path& folder, const LanguageModelFiles& files,
+                          std::vector<TensorToWrite> weights, const StorageTypes& types, int64_t shard_bytes) {
+  for (TensorToWrite& weight : weights) {
+    const bool embedding = weight.name == "model.embed_tokens.weight" || weight.name == "lm_head.weight";
+    weight.dtype = at::kBFloat16;
+    if (weight.shape.size() == 2) weight.blocks = embedding ? types.embedding : types.matrices;
+  }
+  write_sharded_safetensors(folder, weights, shard_bytes);
   files.tokenizer.save(folder / "tokenizer.json");
   const nlohmann::json tokenizer_config = {{"tokenizer_class", "PreTrainedTokenizerFast"},
                                            {"chat_template", files.chat_template},

@@ -1,5 +1,6 @@
 // The fused model on disk: a Hugging Face Llama directory whose vocabulary holds sound tokens, with the parts of its
-// ear beside it, named by ichigo.json: {"sound_tokenizer": "sound_tokenizer.safetensors", "whisper": "whisper.safetensors"}.
+// ear beside it, named by ichigo.json: {"sound_tokenizer": "sound_tokenizer.safetensors", "whisper":
+// "whisper.safetensors"}.
 #pragma once
 #include <filesystem>
 #include <memory>
@@ -9,8 +10,8 @@
 #include "models/llama.h"
 #include "models/sound_tokenizer.h"
 #include "text/chat_prompt.h"
-#include "weights/block_quantization.h"
 #include "weights/model_directory.h"
+#include "weights/tensor_to_write.h"
 
 namespace ichigo {
 
@@ -26,12 +27,13 @@ struct LanguageModelFiles {
   std::string chat_template;
   std::vector<int64_t> stop_tokens;
 };
+// Those of `model` with this configuration, which keeps the ids of its special tokens.
+LanguageModelFiles files_of(const ModelDirectory& model, const LlamaConfig& config);
 
-// Writes config.json, generation_config.json, tokenizer.json, tokenizer_config.json and the weights (float32 tensors by
-// Hugging Face name, in that order) in files of at most `shard_bytes`.
+// Writes config.json, generation_config.json, tokenizer.json, tokenizer_config.json and the weights (under Hugging
+// Face's names, stored as `types` say) in files of at most `shard_bytes`.
 void write_language_model(const std::filesystem::path& folder, const LanguageModelFiles& files,
-                          const std::vector<std::pair<std::string, at::Tensor>>& weights, const StorageTypes& types,
-                          int64_t shard_bytes);
+                          std::vector<TensorToWrite> weights, const StorageTypes& types, int64_t shard_bytes);
 
 // The new vocabulary's embedding [vocab_size, hidden_size]: the old rows, then rows with the old ones' mean and
 // spread. With a codebook [codes, dim] the rows of codes that sound alike begin alike: they are one random projection
@@ -44,7 +46,7 @@ struct FusedModel {
   LlamaConfig config;
   std::shared_ptr<Llama> decoder;
   std::unique_ptr<BytePairTokenizer> tokenizer;
-  ChatTemplate chat_template = ChatTemplate::kChatMl;
+  ChatTemplate chat_template;
   std::vector<int64_t> stop_tokens;
   std::optional<SoundTokenizer> sound_tokenizer;  // none: a text model
 };

@@ -15,6 +15,7 @@
 
 #include "nn/cached_attention.h"
 #include "nn/rotary.h"
+#include "weights/tensor_to_write.h"
 #include "weights/weight_file.h"
 
 namespace ichigo {
@@ -79,6 +80,10 @@ class Llama : public torch::nn::Module {
   RotaryTable rotary_;
   std::vector<std::function<at::Tensor(const at::Tensor&)>> checkpointed_calls_;  // alive until the backward pass
 };
+
+// All weights of a model of this configuration, in its order, to be read one by one; names and shapes are checked now.
+// Throws Error naming a missing or misshapen one.
+std::vector<TensorToWrite> llama_tensors(const LlamaConfig& config, const WeightFile& weights);
 
 // Loads the weights (names as in Hugging Face directories) with their shapes checked, converted to `dtype`.
 std::shared_ptr<Llama> load_llama(const LlamaConfig& config, const WeightFile& weights, at::ScalarType dtype,

@@ -1,21 +1,20 @@
-// Greedy recognition by Whisper's token rules (openai-whisper decoding.py at temperature 0).
-// Not here: falling back to higher temperatures, beam search, previous-text prompts across windows.
+// Not here: beam search; falling back to higher temperatures and longer audio (assistant/transcription).
 #include "models/whisper_decoding.h"
 
 #include <ATen/ATen.h>
 
-#include "audio/audio_file.h"
-#include "audio/log_mel.h"
+#include <bit>
+#include <span>
+
 #include "base/error.h"
-#include "base/stopwatch.h"
-#include "models/sound_tokenizer.h"
+#include "base/random.h"
+#include "text/trim.h"
 
 namespace ichigo {
 
 namespace {
 
 constexpr float kNever = -std::numeric_limits<float>::infinity();
-constexpr int64_t kWindowFrames = 3000;
 constexpr int64_t kMaxInitialTimestamp = 50;  // in steps of 0.02 s: 1 second
 
 double log_sum_exp(std::span<const float> logits) {
@@ -66,10 +65,14 @@ int64_t detect_language(const Whisper& model, const WhisperVocabulary& vocabular
          logits.narrow(0, vocabulary.language_begin(), vocabulary.languages()).argmax().item<int64_t>();
 }
 
-std::string trim(const std::string& text) {
-  constexpr const char* kSpace = " \t\n\r\f\v";
-  const size_t begin = text.find_first_not_of(kSpace);
-  return begin == std::string::npos ? "" : text.substr(begin, text.find_last_not_of(kSpace) - begin + 1);
+// One token's id, by its probability at this temperature.
+int64_t draw(std::span<const float> logits, double temperature, Random& random) {
+  const double most = *std::max_element(logits.begin(), logits.end());
+  std::vector<double> sums(logits.size());
+  double sum = 0;
+  for (size_t i = 0; i < logits.size(); ++i) sums[i] = sum += std::exp((logits[i] - most) / temperature);
+  const auto drawn = std::upper_bound(sums.begin(), sums.end(), random.uniform() * sum);
+  return std::min<int64_t>(drawn - sums.begin(), static_cast<int64_t>(sums.size()) - 1);
 }
 
 // What the decoder is given before it writes: the previous text, then the start sequence, whose position is `start`.
@@ -93,9 +96,9 @@ std::vector<int64_t> initial_tokens(const Whisper& model, const WhisperVocabular
 WhisperDecodingResult whisper_decode(const Whisper& model, const WhisperVocabulary& vocabulary,
                                      const at::Tensor& features, const WhisperDecodingOptions& options) {
   std::vector<int64_t> prompt;
-  if (!options.prompt.empty()) prompt = vocabulary.encode(" " + trim(options.prompt));
+  if (!options.prompt.empty()) prompt = vocabulary.encode(" " + std::string(trimmed(options.prompt)));
   WhisperDecodingResult result = whisper_decode_tokens(model, vocabulary, features, options, prompt);
-  result.text = trim(vocabulary.decode(result.tokens));
+  result.text = trimmed(vocabulary.decode(result.tokens));
   return result;
 }
 
@@ -121,6 +124,7 @@ WhisperDecodingResult whisper_decode_tokens(const Whisper& model, const WhisperV
   const std::vector<int64_t> suppressed = vocabulary.suppressed();
   WhisperCache cache;
   double total_logprob = 0;
+  Random random = Random::keyed(options.seed, std::bit_cast<uint64_t>(options.temperature));
   while (static_cast<int64_t>(result.tokens.size()) < options.sample_length) {
     const at::Tensor input = at::tensor(given).unsqueeze(0);
     const at::Tensor hidden = model.decoder->hidden(input, features, &cache)[0];
@@ -136,9 +140,9 @@ WhisperDecodingResult whisper_decode_tokens(const Whisper& model, const WhisperV
     for (const int64_t id : suppressed) logits[static_cast<size_t>(id)] = kNever;
     if (options.timestamps) apply_timestamp_rules(logits, result.tokens, vocabulary);
 
-    const auto best = std::max_element(logits.begin(), logits.end());
-    const int64_t token = best - logits.begin();
-    total_logprob += *best - log_sum_exp(logits);
+    const int64_t token = options.temperature > 0 ? draw(logits, options.temperature, random)
+                                                  : std::max_element(logits.begin(), logits.end()) - logits.begin();
+    total_logprob += logits[static_cast<size_t>(token)] - log_sum_exp(logits);
     if (token == vocabulary.eot()) break;
     result.tokens.push_back(token);
     given = {token};
@@ -146,29 +150,6 @@ WhisperDecodingResult whisper_decode_tokens(const Whisper& model, const WhisperV
   }
   result.average_logprob = total_logprob / static_cast<double>(result.tokens.size() + 1);
   return result;
-}
-
-std::string whisper_transcribe(const Whisper& model, const WhisperVocabulary& vocabulary,
-                               std::span<const float> samples, const WhisperDecodingOptions& options,
-                               WhisperTiming* timing) {
-  const at::NoGradGuard no_grad;
-  if (samples.empty()) return "";
-  std::string text;
-  WhisperTiming spent;
-  for (const auto heard : hearing_windows(samples)) {
-    std::vector<float> window(heard.begin(), heard.end());
-    window.resize(kWindowFrames * kHop);
-    Stopwatch watch;
-    const at::Tensor mel = log_mel(window, static_cast<int>(model.config.n_mels)).unsqueeze(0);
-    spent.mel += watch.lap();
-    const at::Tensor features = model.encoder->forward(mel);
-    spent.encode += watch.lap();
-    const std::string piece = whisper_decode(model, vocabulary, features, options).text;
-    spent.decode += watch.lap();
-    if (!piece.empty()) text += (text.empty() ? "" : " ") + piece;
-  }
-  if (timing != nullptr) *timing = spent;
-  return text;
 }
 
 }  // namespace ichigo

@@ -1,6 +1,5 @@
-// Greedy recognition with Whisper by its token rules (openai-whisper decoding.py, temperature 0).
+// One window's recognition with Whisper by its token rules (openai-whisper decoding.py), greedy or sampled.
 #pragma once
-#include <span>
 #include <string>
 #include <vector>
 
@@ -15,6 +14,8 @@ struct WhisperDecodingOptions {
   bool timestamps = false;
   std::string prompt;           // text of the previous window
   int64_t sample_length = 224;  // at most this many tokens
+  double temperature = 0;       // 0: always the likeliest token
+  uint64_t seed = 1;            // of what is drawn at higher ones
 };
 
 struct WhisperDecodingResult {
@@ -32,15 +33,5 @@ WhisperDecodingResult whisper_decode(const Whisper& model, const WhisperVocabula
 WhisperDecodingResult whisper_decode_tokens(const Whisper& model, const WhisperVocabulary& vocabulary,
                                             const at::Tensor& features, const WhisperDecodingOptions& options = {},
                                             const std::vector<int64_t>& prompt = {});
-
-// Where whisper_transcribe spends its time, in milliseconds.
-struct WhisperTiming {
-  double mel = 0, encode = 0, decode = 0;
-};
-
-// 16 kHz samples of any length -> text: windows of 30 s, longer audio split at the quietest point near 29 s.
-std::string whisper_transcribe(const Whisper& model, const WhisperVocabulary& vocabulary,
-                               std::span<const float> samples, const WhisperDecodingOptions& options = {},
-                               WhisperTiming* timing = nullptr);
 
 }  // namespace ichigo

@@ -1,15 +1,12 @@
-// Rotary position embedding (Su et al. 2021) in Llama's halves layout, with Llama 3.1's frequency scaling.
+// Rotary position embedding (Su et al. 2021) in Llama's halves layout.
 #pragma once
 #include <ATen/core/Tensor.h>
 
 #include <optional>
 
-namespace ichigo {
+#include "weights/rope_frequencies.h"
 
-struct RopeScaling {  // Llama 3.1: low frequencies are divided by `factor`, with a smooth passage between
-  double factor = 8, low_freq_factor = 1, high_freq_factor = 4;
-  int64_t original_max_position_embeddings = 8192;
-};
+namespace ichigo {
 
 // Cosines and sines of positions [0, positions) as float32 [positions, head_dim / 2] each, grown when asked for more.
 class RotaryTable {

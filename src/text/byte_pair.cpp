@@ -120,6 +120,10 @@ const std::vector<BytePairTokenizer::AddedToken>& BytePairTokenizer::added_token
   return impl_->added;
 }
 
+nlohmann::json BytePairTokenizer::gguf_metadata(int64_t rows) const {
+  return to_gguf_metadata(*impl_, rows);
+}
+
 void BytePairTokenizer::save(const std::filesystem::path& path) const {
   write_file(path, to_tokenizer_json(*impl_));
 }

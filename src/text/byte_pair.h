@@ -43,6 +43,9 @@ class BytePairTokenizer {
   const std::vector<AddedToken>& added_tokens() const;
   // Writes a Hugging Face tokenizer.json that reads back as this tokenizer.
   void save(const std::filesystem::path& path) const;
+  // The "tokenizer.ggml.*" keys that from_gguf reads back as this tokenizer, for a model with `rows` embedding rows.
+  // Throws Error when GGUF cannot express it.
+  nlohmann::json gguf_metadata(int64_t rows) const;
 
  private:
   struct Impl;

@@ -1,6 +1,7 @@
 #include "text/chat_prompt.h"
 
 #include "base/error.h"
+#include "text/trim.h"
 
 namespace ichigo {
 namespace {
@@ -12,8 +13,9 @@ void append(std::vector<int64_t>& to, const std::vector<int64_t>& from) {
 }  // namespace
 
 ChatPrompt::ChatPrompt(const BytePairTokenizer& tokenizer, ChatTemplate chat_template)
-    : tokenizer_(tokenizer), chat_template_(chat_template) {
-  if (chat_template == ChatTemplate::kLlama3) {
+    : tokenizer_(tokenizer), chat_template_(std::move(chat_template)) {
+  const bool llama3 = chat_template_.format == ChatFormat::kLlama3;
+  if (llama3) {
     bos_ = tokenizer.encode("<|begin_of_text|>");
     user_header_ = tokenizer.encode("<|start_header_id|>user<|end_header_id|>\n\n");
     turn_to_assistant_ = tokenizer.encode("<|eot_id|><|start_header_id|>assistant<|end_header_id|>\n\n");
@@ -24,17 +26,17 @@ ChatPrompt::ChatPrompt(const BytePairTokenizer& tokenizer, ChatTemplate chat_tem
     separator_ = tokenizer.encode("\n");
     end_of_turn_ = tokenizer.id_of("<|im_end|>");
   }
-  require(end_of_turn_ >= 0, "the vocabulary lacks the ", chat_template_name(chat_template),
+  require(end_of_turn_ >= 0, "the vocabulary lacks the ", llama3 ? "Llama 3" : "ChatML",
           " template's end-of-turn token: model and chat template do not belong together");
 }
 
-std::vector<int64_t> ChatPrompt::opening(const std::string& system_prompt) const {
+std::vector<int64_t> ChatPrompt::opening(const std::optional<std::string>& system_prompt) const {
   std::vector<int64_t> ids = bos_;
-  if (!system_prompt.empty()) {
-    std::string header = chat_template_ == ChatTemplate::kLlama3 ? "<|start_header_id|>system<|end_header_id|>\n\n"
-                                                                 : "<|im_start|>system\n";
-    append(ids, tokenizer_.encode(header));
-    append(ids, tokenizer_.encode(system_prompt, false, false));
+  if (const auto system = chat_template_.system_message(system_prompt)) {
+    append(ids, tokenizer_.encode(chat_template_.format == ChatFormat::kLlama3
+                                      ? "<|start_header_id|>system<|end_header_id|>\n\n"
+                                      : "<|im_start|>system\n"));
+    append(ids, tokenizer_.encode(*system, false, false));
     ids.push_back(end_of_turn_);
     append(ids, separator_);
   }
@@ -43,7 +45,9 @@ std::vector<int64_t> ChatPrompt::opening(const std::string& system_prompt) const
 
 std::vector<int64_t> ChatPrompt::user(const UserTurn& turn) const {
   std::vector<int64_t> ids = user_header_;
-  append(ids, tokenizer_.encode(turn.text, false, false));
+  // Llama 3's template strips a message; before speech nothing is at its end.
+  const bool strip = chat_template_.format == ChatFormat::kLlama3 && turn.sound.empty();
+  append(ids, tokenizer_.encode(strip ? trimmed(turn.text) : std::string_view(turn.text), false, false));
   if (!turn.sound.empty()) append(ids, SoundVocabulary(tokenizer_).ids(turn.sound));
   append(ids, turn_to_assistant_);
   return ids;

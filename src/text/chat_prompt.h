@@ -2,6 +2,7 @@
 // by training and by the assistant.
 #pragma once
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -22,8 +23,9 @@ class ChatPrompt {
  public:
   ChatPrompt(const BytePairTokenizer& tokenizer, ChatTemplate chat_template);
 
-  // Ids that open a conversation: BOS where the template has one, and the system prompt if it is not empty.
-  std::vector<int64_t> opening(const std::string& system_prompt) const;
+  // Ids that open a conversation: BOS where the template has one, and its system message for the given one (see
+  // ChatTemplate::system_message).
+  std::vector<int64_t> opening(const std::optional<std::string>& system_prompt) const;
   // A whole user turn and the assistant's header: the model answers next. `text` is plain: special tokens spelled in
   // it stay text. Throws Error when there is speech but the vocabulary has no sound tokens.
   std::vector<int64_t> user(const UserTurn& turn) const;

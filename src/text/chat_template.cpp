@@ -1,52 +1,105 @@
-// The two templates, written out instead of interpreted: published Jinja sources are only recognised.
 #include "text/chat_template.h"
 
+#include <ctime>
 #include <string_view>
 
 #include "base/error.h"
+#include "text/trim.h"
 
 namespace ichigo {
 namespace {
 
-// What Jinja's trim filter strips, for ASCII.
-std::string_view trimmed(std::string_view text) {
-  constexpr std::string_view kSpace = " \t\n\v\f\r\x1c\x1d\x1e\x1f";
-  const size_t begin = text.find_first_not_of(kSpace);
-  return begin == std::string_view::npos ? "" : text.substr(begin, text.find_last_not_of(kSpace) + 1 - begin);
+// "26 Jul 2024", as strftime's "%d %b %Y" in English.
+std::string day_text(std::time_t time) {
+  constexpr const char* kMonths[] = {"Jan", "Feb", "Mar", "Apr", "May", "Jun",
+                                     "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
+  std::tm day{};
+  localtime_r(&time, &day);
+  char text[32];
+  std::snprintf(text, sizeof text, "%02d %s %d", day.tm_mday, kMonths[day.tm_mon], 1900 + day.tm_year);
+  return text;
+}
+
+// The words between <|im_start|>system and <|im_end|> where a template spells them out in one piece.
+std::string spelled_system_message(const std::string& jinja) {
+  constexpr std::string_view kHeader = "<|im_start|>system";
+  for (size_t at = jinja.find(kHeader); at != std::string::npos; at = jinja.find(kHeader, at + 1)) {
+    std::string_view rest = std::string_view(jinja).substr(at + kHeader.size());
+    // The line ends with a newline or with its escape.
+    if (rest.starts_with("\n")) {
+      rest.remove_prefix(1);
+    } else if (rest.starts_with("\\n")) {
+      rest.remove_prefix(2);
+    } else {
+      continue;
+    }
+    const std::string_view words = rest.substr(0, rest.find("<|im_end|>"));
+    if (words.size() < rest.size() && words.find_first_of("'\"{}") == std::string_view::npos) return std::string(words);
+  }
+  return "";
+}
+
+std::string header(ChatFormat format, const std::string& role) {
+  return format == ChatFormat::kLlama3 ? "<|start_header_id|>" + role + "<|end_header_id|>\n\n"
+                                       : "<|im_start|>" + role + "\n";
 }
 
 }  // namespace
 
+std::optional<std::string> ChatTemplate::system_message(const std::optional<std::string>& given) const {
+  std::string text = given.value_or(default_system);
+  if (format == ChatFormat::kLlama3) text = trimmed(text);
+  if (!today.empty()) return "Cutting Knowledge Date: December 2023\nToday Date: " + today + "\n\n" + text;
+  if (text.empty()) return std::nullopt;
+  return text;
+}
+
 ChatTemplate recognize_chat_template(const std::string& jinja) {
-  if (jinja.find("<|im_start|>") != std::string::npos) return ChatTemplate::kChatMl;
-  if (jinja.find("<|start_header_id|>") != std::string::npos) return ChatTemplate::kLlama3;
-  fail("The chat template is neither ChatML (<|im_start|>) nor Llama 3 (<|start_header_id|>).");
-}
-
-std::string chat_template_name(ChatTemplate chat_template) {
-  return chat_template == ChatTemplate::kChatMl ? "chatml" : "llama3";
-}
-
-ChatTemplate parse_chat_template(const std::string& name) {
-  for (const ChatTemplate known : {ChatTemplate::kChatMl, ChatTemplate::kLlama3}) {
-    if (chat_template_name(known) == name) return known;
+  const auto has = [&](std::string_view marker) { return jinja.find(marker) != std::string::npos; };
+  ChatTemplate result;
+  if (has("<|im_start|>")) {
+    require(!has("<|im_sep|>"), "The chat template has <|im_sep|>, which is not supported (known: ChatML, Llama 3).");
+    result.default_system = spelled_system_message(jinja);
+    return result;
   }
-  fail("The chat template \"", name, "\" is not known (known: chatml, llama3).");
+  require(has("<|start_header_id|>"),
+          "The chat template is neither ChatML (<|im_start|>) nor Llama 3 (<|start_header_id|>).");
+  result.format = ChatFormat::kLlama3;
+  if (has("Cutting Knowledge Date")) {
+    require(has("Cutting Knowledge Date: December 2023"),
+            "The chat template has another \"Cutting Knowledge Date\" than December 2023, which is not supported.");
+    result.today = has("strftime_now") ? day_text(std::time(nullptr)) : "26 Jul 2024";
+  }
+  return result;
 }
 
-std::string render_chat(ChatTemplate chat_template, const std::vector<Message>& messages, bool generation_header) {
-  const bool llama3 = chat_template == ChatTemplate::kLlama3;
+std::string plain_chat_template(ChatFormat format) {
+  if (format == ChatFormat::kLlama3) {
+    return "{% for message in messages %}{% if loop.first %}{{ bos_token }}{% endif %}{{ '<|start_header_id|>' + "
+           "message['role'] + '<|end_header_id|>\\n\\n' + message['content'] | trim + '<|eot_id|>' }}{% endfor %}"
+           "{% if add_generation_prompt %}{{ '<|start_header_id|>assistant<|end_header_id|>\\n\\n' }}{% endif %}";
+  }
+  return "{% for message in messages %}{{ '<|im_start|>' + message['role'] + '\\n' + message['content'] + "
+         "'<|im_end|>\\n' }}{% endfor %}{% if add_generation_prompt %}{{ '<|im_start|>assistant\\n' }}{% endif %}";
+}
+
+std::string render_chat(const ChatTemplate& chat_template, std::vector<Message> messages, bool generation_header) {
+  const bool llama3 = chat_template.format == ChatFormat::kLlama3;
+  std::optional<std::string> given;
+  if (!messages.empty() && messages.front().role == "system") {
+    given = messages.front().content;
+    messages.erase(messages.begin());
+  }
+  const auto system = chat_template.system_message(given);
+  const std::string_view end = llama3 ? "<|eot_id|>" : "<|im_end|>\n";
   std::string out;
-  if (llama3 && !messages.empty()) out = "<|begin_of_text|>";
-  const auto header = [&](const std::string& role) {
-    out += llama3 ? "<|start_header_id|>" + role + "<|end_header_id|>\n\n" : "<|im_start|>" + role + "\n";
-  };
+  if (llama3 && (system || !messages.empty())) out = "<|begin_of_text|>";
+  if (system) out.append(header(chat_template.format, "system")).append(*system).append(end);
   for (const Message& message : messages) {
-    header(message.role);
-    out += llama3 ? trimmed(message.content) : std::string_view(message.content);
-    out += llama3 ? "<|eot_id|>" : "<|im_end|>\n";
+    out += header(chat_template.format, message.role);
+    out.append(llama3 ? trimmed(message.content) : std::string_view(message.content)).append(end);
   }
-  if (generation_header) header("assistant");
+  if (generation_header) out += header(chat_template.format, "assistant");
   return out;
 }
 

@@ -1,5 +1,6 @@
-// Chat prompts: Llama 3 and ChatML, and their system prompts.
+// Chat prompts: ChatML and Llama 3's headers, and what published templates add to them.
 #pragma once
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -10,16 +11,31 @@ struct Message {
   std::string content;
 };
 
-enum class ChatTemplate { kChatMl, kLlama3 };
+enum class ChatFormat { kChatMl, kLlama3 };
 
-// By its source (tokenizer_config.json's "chat_template", chat_template.jinja or GGUF): recognised by its markers.
-// Throws Error when it is neither.
+// What a template comes to for messages of plain text.
+struct ChatTemplate {
+  ChatFormat format = ChatFormat::kChatMl;
+  std::string default_system;  // said where no system message is given (SmolLM2, Qwen2.5); empty: nothing
+  // Llama 3.1 and later: the system message, given or not, begins with the knowledge's last month and this day; empty:
+  // it does not.
+  std::string today;
+
+  // The content of the system message for a given one; nothing: there is none. An empty one that is given suppresses
+  // the default.
+  std::optional<std::string> system_message(const std::optional<std::string>& given) const;
+  bool operator==(const ChatTemplate&) const = default;
+};
+
+// By its Jinja source (tokenizer_config.json's "chat_template", chat_template.jinja or GGUF), which is recognised by
+// its markers, not run: the templates of Llama 3 to 3.3, SmolLM2, Qwen2 and Qwen2.5, and plain ChatML. Throws Error
+// naming what it does not know.
 ChatTemplate recognize_chat_template(const std::string& jinja);
-std::string chat_template_name(ChatTemplate chat_template);  // "chatml", "llama3"
-ChatTemplate parse_chat_template(const std::string& name);
+// The source of a template without additions.
+std::string plain_chat_template(ChatFormat format);
 
 // The prompt text with the template's special tokens spelled out. With `generation_header` it ends with the
-// assistant's header. Llama 3 begins with <|begin_of_text|>. ChatML adds no system prompt of its own.
-std::string render_chat(ChatTemplate chat_template, const std::vector<Message>& messages, bool generation_header);
+// assistant's header. Llama 3 begins with <|begin_of_text|>.
+std::string render_chat(const ChatTemplate& chat_template, std::vector<Message> messages, bool generation_header);
 
 }  // namespace ichigo

@@ -1,6 +1,7 @@
 // The patterns are facts of the published models' tokenizer.json files.
 #include "text/pre_tokenizer.h"
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 
 #include "base/error.h"
@@ -90,6 +91,13 @@ json PreTokenizer::to_json() const {
   children.push_back(
       {{"type", "ByteLevel"}, {"add_prefix_space", false}, {"trim_offsets", true}, {"use_regex", false}});
   return {{"type", "Sequence"}, {"pretokenizers", children}};
+}
+
+std::string PreTokenizer::gguf_name() const {
+  for (const char* name : {"llama-bpe", "qwen2", "smollm", "gpt-2"}) {
+    if (std::ranges::equal(from_gguf_name(name).stages_, stages_, {}, &Regex::pattern, &Regex::pattern)) return name;
+  }
+  fail("GGUF has no name for the pre-tokenizer of this vocabulary (known: llama-bpe, qwen2, smollm, gpt-2).");
 }
 
 void PreTokenizer::split(std::string_view text, const std::function<void(std::string_view)>& visit) const {

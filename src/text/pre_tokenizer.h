@@ -18,6 +18,8 @@ class PreTokenizer {
   // llama-bpe, qwen2, smollm, gpt-2, default. Throws Error on any other name.
   static PreTokenizer from_gguf_name(const std::string& name);
   nlohmann::json to_json() const;
+  // The name of from_gguf_name that cuts as this does. Throws Error when none does.
+  std::string gguf_name() const;
 
   // Calls `visit` for each word, in order; together they are the text. `text` must be valid UTF-8.
   void split(std::string_view text, const std::function<void(std::string_view)>& visit) const;

@@ -9,8 +9,16 @@ namespace ichigo {
 namespace {
 
 constexpr std::string_view kStart = "<|sound_start|>", kEnd = "<|sound_end|>", kPrefix = "<|sound_", kSuffix = "|>";
-constexpr size_t kDigits = 4;
+constexpr std::string_view kDuration = "<|duration_";
+constexpr size_t kDigits = 4, kDurationDigits = 2;
 constexpr int64_t kMostCodes = 10000;
+constexpr int64_t kShortestDuration = 2, kLongestDuration = 49;
+
+std::string duration_token(int64_t length) {
+  char text[32];
+  std::snprintf(text, sizeof(text), "<|duration_%02d|>", static_cast<int>(length));
+  return text;
+}
 
 }  // namespace
 
@@ -25,6 +33,14 @@ SoundVocabulary::SoundVocabulary(const BytePairTokenizer& tokenizer)
             " instead of ", first_ + codes_, ".");
     ++codes_;
   }
+  const int64_t shortest = tokenizer.id_of(duration_token(kShortestDuration));
+  if (shortest < 0) return;
+  for (int64_t length = kShortestDuration; length <= kLongestDuration; ++length) {
+    require(tokenizer.id_of(duration_token(length)) == shortest + length - kShortestDuration,
+            "The duration tokens are not consecutive from ", duration_token(kShortestDuration), " to ",
+            duration_token(kLongestDuration), ".");
+  }
+  first_duration_ = shortest;
 }
 
 void SoundVocabulary::extend(BytePairTokenizer& tokenizer, int64_t codes) {
@@ -37,12 +53,26 @@ void SoundVocabulary::extend(BytePairTokenizer& tokenizer, int64_t codes) {
 
 std::vector<int64_t> SoundVocabulary::ids(std::span<const int> codes) const {
   std::vector<int64_t> out = {start_};
-  for (const int code : codes) {
+  for (size_t i = 0; i < codes.size();) {
+    const int code = codes[i];
     require(code >= 0 && code < codes_, "The sound code ", code, " is not in this vocabulary of ", codes_, ".");
+    size_t run = 1;
+    if (first_duration_ >= 0) {
+      while (run < kLongestDuration && i + run < codes.size() && codes[i + run] == code) ++run;
+      if (run > 1) out.push_back(first_duration_ + static_cast<int64_t>(run) - kShortestDuration);
+    }
     out.push_back(id(code));
+    i += run;
   }
   out.push_back(end_);
   return out;
+}
+
+std::vector<std::pair<int64_t, int64_t>> SoundVocabulary::ranges() const {
+  std::vector<std::pair<int64_t, int64_t>> ranges = {{start_, start_ + 1}, {end_, end_ + 1}, {first_, first_ + codes_}};
+  if (first_duration_ >= 0)
+    ranges.emplace_back(first_duration_, first_duration_ + kLongestDuration - kShortestDuration + 1);
+  return ranges;
 }
 
 std::string sound_token(int64_t code) {
@@ -68,18 +98,23 @@ std::vector<int> parse_sound_string(std::string_view text) {
     if (!text.starts_with(expected)) wrong();
     text.remove_prefix(expected.size());
   };
-  std::vector<int> codes;
-  take(kStart);
-  while (!text.starts_with(kEnd)) {
-    take(kPrefix);
-    int code = 0;
-    for (size_t i = 0; i < kDigits; ++i) {
+  const auto take_number = [&](std::string_view before, size_t digits) {
+    take(before);
+    int number = 0;
+    for (size_t i = 0; i < digits; ++i) {
       if (text.empty() || text[0] < '0' || text[0] > '9') wrong();
-      code = 10 * code + (text[0] - '0');
+      number = 10 * number + (text[0] - '0');
       text.remove_prefix(1);
     }
     take(kSuffix);
-    codes.push_back(code);
+    return number;
+  };
+  std::vector<int> codes;
+  take(kStart);
+  while (!text.starts_with(kEnd)) {
+    const int length = text.starts_with(kDuration) ? take_number(kDuration, kDurationDigits) : 1;
+    const int code = take_number(kPrefix, kDigits);
+    codes.insert(codes.end(), static_cast<size_t>(length), code);
   }
   take(kEnd);
   if (!text.empty()) wrong();

@@ -18,6 +18,9 @@ const json& member(const json& object, const char* key) {
   return found == object.end() ? null : *found;
 }
 
+// tokenizer.ggml.token_type
+constexpr int kNormal = 1, kControl = 3, kUserDefined = 4, kUnused = 5;
+
 // Ids may leave gaps, but memory must stay in proportion to the file.
 int64_t id_limit(size_t tokens) {
   return 2 * static_cast<int64_t>(tokens) + 1000;
@@ -145,10 +148,11 @@ BytePairModel model_from_gguf(const json& metadata) {
   const auto count = static_cast<int64_t>(tokens.size());
   model.ids.reserve(tokens.size());
   for (int64_t id = 0; id < count; ++id) {
-    model.add_entry(tokens[static_cast<size_t>(id)].get<std::string>(), id, count);
+    const auto index = static_cast<size_t>(id);
+    if (!types.is_null() && types[index] == kUnused) continue;
+    model.add_entry(tokens[index].get<std::string>(), id, count);
   }
   for (const json& merge : key("merges")) add_merge_text(model, merge.get<std::string>());
-  constexpr int kControl = 3, kUserDefined = 4;
   for (int64_t id = 0; id < count && !types.is_null(); ++id) {
     const auto index = static_cast<size_t>(id);
     const int type = types[index].get<int>();
@@ -230,6 +234,36 @@ std::string to_tokenizer_json(const BytePairModel& model) {
     separator = ",\n";
   }
   return out + "\n]\n}\n}\n";
+}
+
+json to_gguf_metadata(const BytePairModel& model, int64_t rows) {
+  const auto count = static_cast<int64_t>(model.tokens.size());
+  require(count <= rows, "The vocabulary has ", count, " tokens, but the model only ", rows, " embedding rows.");
+  const std::string pre = model.pre_tokenizer.gguf_name();
+  require(model.ignore_merges == (pre == "llama-bpe") && model.compose == (pre == "qwen2"), "GGUF's pre-tokenizer \"",
+          pre, "\" implies another normalizer or ignore_merges than this vocabulary has.");
+  std::vector<std::string> tokens, merges;
+  std::vector<int> types;
+  for (int64_t id = 0; id < rows; ++id) {
+    const BytePairModel::Token none, &token = id < count ? model.tokens[static_cast<size_t>(id)] : none;
+    tokens.push_back(token.text.empty() ? concat("[PAD", id, "]") : token.text);
+    types.push_back(token.text.empty() ? kUnused : token.special ? kControl : token.added ? kUserDefined : kNormal);
+  }
+  const auto text = [&](int32_t id) -> const std::string& { return model.tokens[static_cast<size_t>(id)].text; };
+  for (const auto& [left, right] : model.merges) merges.push_back(text(left) + ' ' + text(right));
+  json metadata = {{"tokenizer.ggml.model", "gpt2"},
+                   {"tokenizer.ggml.pre", pre},
+                   {"tokenizer.ggml.tokens", tokens},
+                   {"tokenizer.ggml.token_type", types},
+                   {"tokenizer.ggml.merges", merges}};
+  const auto addition = [&](const char* flag, const char* id, const std::vector<int64_t>& added) {
+    require(added.size() <= 1, "GGUF knows one token before and one behind a text, not ", added.size(), ".");
+    metadata[concat("tokenizer.ggml.", flag)] = !added.empty();
+    if (!added.empty()) metadata[concat("tokenizer.ggml.", id)] = added[0];
+  };
+  addition("add_bos_token", "bos_token_id", model.prefix);
+  addition("add_eos_token", "eos_token_id", model.suffix);
+  return metadata;
 }
 
 }  // namespace ichigo

@@ -1,6 +1,7 @@
-// Byte-pair models out of Hugging Face tokenizer.json and GGUF metadata, and back into tokenizer.json.
+// Byte-pair models out of Hugging Face tokenizer.json and GGUF metadata, and back.
 // Everything that would tokenise differently from the original is refused, never skipped.
 #pragma once
+#include <cstdint>
 #include <nlohmann/json_fwd.hpp>
 #include <string>
 
@@ -12,5 +13,7 @@ namespace ichigo {
 BytePairModel model_from_tokenizer_json(const nlohmann::json& file);
 BytePairModel model_from_gguf(const nlohmann::json& metadata);
 std::string to_tokenizer_json(const BytePairModel& model);
+// The "tokenizer.ggml.*" keys of a vocabulary of `rows` ids: those behind its last token are marked as unused.
+nlohmann::json to_gguf_metadata(const BytePairModel& model, int64_t rows);
 
 }  // namespace ichigo

@@ -110,7 +110,7 @@ class DecoderTrainer {
   DecoderTrainer(const std::filesystem::path& path, DecoderRecipe recipe)
       : recipe_(std::move(recipe)),
         base_(open_model_directory(resolve_base(recipe_.base))),
-        prompt_(extended(base_.tokenizer, recipe_.codes), recognize_chat_template(base_.chat_template)),
+        prompt_(extended(base_.tokenizer, recipe_.codes), plain_template(base_)),
         sounds_(base_.tokenizer),
         mixture_(recipe_.mixture, prompt_, sounds_, recipe_.loss, recipe_.longest_sample, recipe_.seed) {
     std::fprintf(stderr, "%s: %lld rows, %lld steps of %lld tokens\n", path.c_str(),
@@ -129,15 +129,21 @@ class DecoderTrainer {
     const int64_t stop = options.stop_after_steps > 0 ? std::min(total, step + options.stop_after_steps) : total;
     if (step < stop) train_steps(step, stop, options.stop_after_seconds);
     if (completed_ == total) {
-      write_language_model(recipe_.output / "model",
-                           {model_->config().to_json(), base_.tokenizer, base_.chat_template, base_.stop_tokens},
-                           ordered_weights(), {}, int64_t{2} << 30);
+      write_language_model(recipe_.output / "model", files_of(base_, model_->config()), ordered_weights(), {},
+                           int64_t{2} << 30);
       if (letters_) letters_->save(recipe_.output / "letter_loss.safetensors", optimizer_->master_weights());
       std::fprintf(stderr, "the model is in %s\n", (recipe_.output / "model").c_str());
     }
   }
 
  private:
+  // A model that hears is trained without a system message; its template, which is saved with it, has none to add.
+  static ChatTemplate plain_template(ModelDirectory& base) {
+    const ChatFormat format = recognize_chat_template(base.chat_template).format;
+    base.chat_template = plain_chat_template(format);
+    return {format, "", ""};
+  }
+
   static const BytePairTokenizer& extended(BytePairTokenizer& tokenizer, int64_t codes) {
     if (tokenizer.id_of(sound_token(0)) < 0) SoundVocabulary::extend(tokenizer, codes);
     return tokenizer;
@@ -289,9 +295,9 @@ class DecoderTrainer {
     return loss / static_cast<double>(targets);
   }
 
-  std::vector<std::pair<std::string, at::Tensor>> ordered_weights() const {
+  std::vector<TensorToWrite> ordered_weights() const {
     const auto masters = optimizer_->master_weights();
-    std::vector<std::pair<std::string, at::Tensor>> weights;
+    std::vector<TensorToWrite> weights;
     for (const auto& [name, parameter] : model_->hugging_face_parameters())
       weights.emplace_back(name, masters.at(name));
     return weights;

@@ -3,8 +3,12 @@
 
 #include <ATen/ATen.h>
 
+#include <algorithm>
+#include <charconv>
+#include <cmath>
 #include <nlohmann/json.hpp>
 
+#include "base/atomic_file.h"
 #include "weights/byte_reader.h"
 #include "weights/mapped_weights.h"
 
@@ -14,7 +18,8 @@ namespace {
 using nlohmann::json;
 
 constexpr uint64_t kMaxArray = uint64_t{1} << 23;  // values of one metadata array
-constexpr uint32_t kString = 8, kArray = 9;
+constexpr uint32_t kUint32 = 4, kInt32 = 5, kFloat32 = 6, kBool = 7, kString = 8, kArray = 9;  // metadata types
+constexpr uint64_t kAlignment = 32;  // of tensors, where the metadata do not say otherwise
 
 struct GgufType {
   uint32_t id;
@@ -38,6 +43,15 @@ std::string read_string(ByteReader& reader, std::string_view what) {
   return std::string(reader.text(size, what));
 }
 
+// A float as the decimal number that was meant: 1e-05, not 9.999999747378752e-06.
+double shortest_decimal(float value) {
+  char text[32];
+  const auto written = std::to_chars(text, text + sizeof(text), value);
+  double decimal = value;
+  if (std::isfinite(value)) std::from_chars(text, written.ptr, decimal);
+  return decimal;
+}
+
 json read_scalar(ByteReader& reader, uint32_t type, const std::string& what) {
   switch (type) {
     case 0:
@@ -53,7 +67,7 @@ json read_scalar(ByteReader& reader, uint32_t type, const std::string& what) {
     case 5:
       return reader.number<int32_t>(what);
     case 6:
-      return reader.number<float>(what);
+      return shortest_decimal(reader.number<float>(what));
     case 7:
       return reader.number<uint8_t>(what) != 0;
     case kString:
@@ -133,7 +147,7 @@ class Reader : public MappedWeights<GgufFile> {
 
   // Turns offsets within the data into offsets within the file, and checks them.
   void place(const ByteReader& reader) {
-    uint64_t alignment = 32;
+    uint64_t alignment = kAlignment;
     if (const auto found = metadata_.find("general.alignment"); found != metadata_.end()) {
       alignment = found->is_number_unsigned() ? found->get<uint64_t>() : 0;
       require(alignment > 0 && alignment <= 1 << 20 && alignment % 8 == 0, path().string(),
@@ -161,10 +175,94 @@ class Reader : public MappedWeights<GgufFile> {
   json metadata_;
 };
 
+// A growing header: numbers in little-endian order, strings with their length.
+class HeaderWriter {
+ public:
+  template <typename T>
+  void number(T value) {
+    text_.append(reinterpret_cast<const char*>(&value), sizeof(value));
+  }
+  void string(const std::string& value) {
+    number<uint64_t>(value.size());
+    text_ += value;
+  }
+  void value(const std::string& key, const json& value) {
+    string(key);
+    if (!value.is_array()) return number(type_of(key, value, kUint32)), scalar(value, kUint32);
+    const uint32_t element = value.empty() ? kInt32 : type_of(key, value[0], kInt32);
+    number(kArray);
+    number(element);
+    number<uint64_t>(value.size());
+    for (const json& item : value) {
+      require(type_of(key, item, kInt32) == element, "the GGUF metadata \"", key, "\" mix types in one array");
+      scalar(item, kInt32);
+    }
+  }
+  void align() { text_.resize((text_.size() + kAlignment - 1) / kAlignment * kAlignment); }
+  const std::string& text() const { return text_; }
+
+ private:
+  static uint32_t type_of(const std::string& key, const json& value, uint32_t whole) {
+    if (value.is_string()) return kString;
+    if (value.is_boolean()) return kBool;
+    if (value.is_number_float()) return kFloat32;
+    require(value.is_number_integer() && value >= 0 && value <= INT32_MAX, "the GGUF metadata \"", key,
+            "\" cannot hold ", value.dump());
+    return whole;
+  }
+  void scalar(const json& value, uint32_t whole) {
+    if (value.is_string()) return string(value.get_ref<const std::string&>());
+    if (value.is_boolean()) return number<uint8_t>(value.get<bool>() ? 1 : 0);
+    if (value.is_number_float()) return number(value.get<float>());
+    whole == kUint32 ? number(value.get<uint32_t>()) : number(value.get<int32_t>());
+  }
+
+  std::string text_;
+};
+
+const GgufType& stored_type(const TensorToWrite& tensor) {
+  const auto type = std::ranges::find_if(kTypes, [&](const GgufType& known) {
+    return tensor.blocks ? known.blocks == tensor.blocks : !known.blocks && known.dtype == tensor.dtype;
+  });
+  require(type != std::end(kTypes), "tensor \"", tensor.name, "\": GGUF files cannot hold the type ",
+          c10::toString(tensor.dtype));
+  return *type;
+}
+
 }  // namespace
 
 std::unique_ptr<GgufFile> open_gguf(const std::filesystem::path& path) {
   return std::make_unique<Reader>(path);
+}
+
+void write_gguf(const std::filesystem::path& path, const json& metadata, const std::vector<TensorToWrite>& tensors) {
+  HeaderWriter header;
+  header.number<uint32_t>(0x46554747);  // "GGUF"
+  header.number<uint32_t>(3);
+  header.number<uint64_t>(tensors.size());
+  header.number<uint64_t>(metadata.size());
+  for (const auto& [key, value] : metadata.items()) header.value(key, value);
+  uint64_t offset = 0;
+  for (const TensorToWrite& tensor : tensors) {
+    const GgufType& type = stored_type(tensor);
+    header.string(tensor.name);
+    header.number(static_cast<uint32_t>(tensor.shape.size()));
+    for (auto size = tensor.shape.rbegin(); size != tensor.shape.rend(); ++size)
+      header.number(static_cast<uint64_t>(*size));
+    header.number(type.id);
+    header.number(offset);
+    offset += static_cast<uint64_t>(tensor.bytes());
+    offset = (offset + kAlignment - 1) / kAlignment * kAlignment;
+  }
+  header.align();
+  AtomicFile file(path);
+  file.write(header.text());
+  for (const TensorToWrite& tensor : tensors) {
+    const at::Tensor data = tensor.data();
+    file.write(data.const_data_ptr(), data.nbytes());
+    file.write(std::string((kAlignment - data.nbytes() % kAlignment) % kAlignment, '\0'));
+  }
+  file.commit();
 }
 
 }  // namespace ichigo

@@ -1,36 +1,47 @@
-// A Llama GGUF under Hugging Face's names. llama.cpp's converter permutes the rows of q and k so that the two halves
-// of a rotary pair lie side by side; Hugging Face keeps them half a head apart.
+// A Llama or Qwen2 GGUF under Hugging Face's names, and back. For Llama, llama.cpp's converter permutes the rows of q
+// and k so that the two halves of a rotary pair lie side by side; Hugging Face keeps them half a head apart.
 #include <ATen/ATen.h>
 
 #include <nlohmann/json.hpp>
 
 #include "base/error.h"
 #include "weights/gguf.h"
+#include "weights/rope_frequencies.h"
 
 namespace ichigo {
 namespace {
 
 using nlohmann::json;
 
+const std::pair<std::string_view, std::string_view> kNames[] = {{"token_embd.weight", "model.embed_tokens.weight"},
+                                                                {"output_norm.weight", "model.norm.weight"},
+                                                                {"output.weight", "lm_head.weight"}};
+constexpr const char* kRopeDivisors = "rope_freqs.weight";
 const std::pair<std::string_view, std::string_view> kLayerNames[] = {
     {"attn_norm", "input_layernorm"}, {"attn_q", "self_attn.q_proj"},      {"attn_k", "self_attn.k_proj"},
     {"attn_v", "self_attn.v_proj"},   {"attn_output", "self_attn.o_proj"}, {"ffn_norm", "post_attention_layernorm"},
     {"ffn_gate", "mlp.gate_proj"},    {"ffn_up", "mlp.up_proj"},           {"ffn_down", "mlp.down_proj"}};
 
+// "PREFIX3.attn_q.weight" -> {"3", "attn_q", ".weight"}; the name of a layer's part has no dot in GGUF, but may have
+// one in Hugging Face's names. Nothing for any other name.
+struct LayerName {
+  std::string layer, part, ending;
+};
+std::optional<LayerName> split_layer_name(const std::string& name, std::string_view prefix) {
+  const auto layer = name.find('.', prefix.size()), ending = name.rfind('.');
+  if (!name.starts_with(prefix) || layer == std::string::npos || layer >= ending) return std::nullopt;
+  return LayerName{name.substr(prefix.size(), layer - prefix.size()), name.substr(layer + 1, ending - layer - 1),
+                   name.substr(ending)};
+}
+
 // Throws Error for a name that Llama does not have.
 std::string hugging_face_name(const std::string& name) {
-  if (name == "token_embd.weight") return "model.embed_tokens.weight";
-  if (name == "output_norm.weight") return "model.norm.weight";
-  if (name == "output.weight") return "lm_head.weight";
-  if (name == "rope_freqs.weight") return "rope_freqs";
-  if (name.starts_with("blk.")) {
-    const auto layer = name.find('.', 4);
-    const auto part = layer == std::string::npos ? layer : name.find('.', layer + 1);
-    if (part != std::string::npos) {
-      const std::string_view inner = std::string_view(name).substr(layer + 1, part - layer - 1);
-      for (const auto& [from, to] : kLayerNames) {
-        if (inner == from) return "model.layers." + name.substr(4, layer - 3) + std::string(to) + name.substr(part);
-      }
+  for (const auto& [gguf, hugging_face] : kNames) {
+    if (name == gguf) return std::string(hugging_face);
+  }
+  if (const auto split = split_layer_name(name, "blk.")) {
+    for (const auto& [gguf, hugging_face] : kLayerNames) {
+      if (split->part == gguf) return concat("model.layers.", split->layer, '.', hugging_face, split->ending);
     }
   }
   fail("the GGUF tensor \"", name, "\" does not belong to a Llama model");
@@ -40,6 +51,7 @@ class LlamaGguf : public WeightFile {
  public:
   explicit LlamaGguf(std::unique_ptr<GgufFile> file) : file_(std::move(file)), config_(gguf_llama_config(*file_)) {
     for (const auto& [name, info] : file_->tensors()) {
+      if (name == kRopeDivisors) continue;  // within the configuration
       const auto renamed = hugging_face_name(name);
       names_[renamed] = name;
       tensors_[renamed] = info;
@@ -64,6 +76,7 @@ class LlamaGguf : public WeightFile {
   }
   // 0 for a tensor that is not permuted.
   int64_t permuted_heads(const std::string& original) const {
+    if (config_["model_type"] != "llama") return 0;
     if (original.find(".attn_q.") != std::string::npos) return config_["num_attention_heads"].get<int64_t>();
     if (original.find(".attn_k.") != std::string::npos) return config_["num_key_value_heads"].get<int64_t>();
     return 0;
@@ -81,74 +94,119 @@ class LlamaGguf : public WeightFile {
   std::map<std::string, TensorInfo> tensors_;
 };
 
+// The keys of one architecture: "block_count" is "llama.block_count".
 class Metadata {
  public:
-  explicit Metadata(const GgufFile& file) : file_(file) {}
+  Metadata(const GgufFile& file, const std::string& architecture) : file_(file), prefix_(architecture + ".") {}
   const json* find(const std::string& key) const {
-    const auto found = file_.metadata().find(key);
+    const auto found = file_.metadata().find(prefix_ + key);
     return found == file_.metadata().end() ? nullptr : &*found;
   }
   int64_t positive(const std::string& key, std::optional<int64_t> otherwise = {}) const {
     const json* value = find(key);
     if (value == nullptr && otherwise) return *otherwise;
     require(value != nullptr && value->is_number_integer() && *value > 0 && *value <= 1 << 30, file_.path().string(),
-            ": the metadata key \"", key, "\" must be a positive whole number");
+            ": the metadata key \"", prefix_, key, "\" must be a positive whole number");
     return value->get<int64_t>();
   }
   double number(const std::string& key, double otherwise) const {
     const json* value = find(key);
     if (value == nullptr) return otherwise;
-    require(value->is_number(), file_.path().string(), ": the metadata key \"", key, "\" must be a number");
+    require(value->is_number(), file_.path().string(), ": the metadata key \"", prefix_, key, "\" must be a number");
     return value->get<double>();
   }
 
  private:
   const GgufFile& file_;
+  std::string prefix_;
 };
 
-json rope_scaling(const Metadata& metadata, const GgufFile& file) {
-  const json* type = metadata.find("llama.rope.scaling.type");
-  if (type == nullptr || *type == "none") return nullptr;
-  require(*type == "linear", file.path().string(), ": the RoPE scaling ", type->dump(), " is not supported");
-  return {{"rope_type", "linear"}, {"factor", metadata.number("llama.rope.scaling.factor", 1.0)}};
+// GGUF keeps of Llama 3.1's scaling only what each frequency is divided by. The published models share its bounds of 1
+// and 4; the factor is the largest divisor, and the original context a power of two.
+std::optional<RopeScaling> llama3_scaling(const at::Tensor& divisors, int64_t head_dim, double theta) {
+  RopeScaling scaling;
+  scaling.factor = divisors.max().item<double>();
+  for (int64_t context = 32; context <= int64_t{1} << 24; context *= 2) {
+    scaling.original_max_position_embeddings = context;
+    const at::Tensor expected = at::tensor(rope_divisors(head_dim, theta, scaling), at::kFloat);
+    if (divisors.sizes() == expected.sizes() && at::allclose(divisors, expected, 1e-5, 0)) return scaling;
+  }
+  return std::nullopt;
+}
+
+json rope_scaling(const Metadata& metadata, const GgufFile& file, int64_t head_dim, double theta) {
+  if (file.contains(kRopeDivisors)) {
+    const auto scaling = llama3_scaling(file.load_as(kRopeDivisors, at::kFloat), head_dim, theta);
+    require(scaling.has_value(), file.path().string(), ": the tensor \"", kRopeDivisors,
+            "\" is not Llama 3's RoPE scaling, the only one supported");
+    return {{"rope_type", "llama3"},
+            {"factor", scaling->factor},
+            {"low_freq_factor", scaling->low_freq_factor},
+            {"high_freq_factor", scaling->high_freq_factor},
+            {"original_max_position_embeddings", scaling->original_max_position_embeddings}};
+  }
+  const json* type = metadata.find("rope.scaling.type");
+  require(type == nullptr || *type == "none", file.path().string(), ": the RoPE scaling ",
+          type == nullptr ? "" : type->dump(), " is not supported");
+  return nullptr;
 }
 
 }  // namespace
 
 json gguf_llama_config(const GgufFile& file) {
-  const Metadata metadata(file);
-  const json* architecture = metadata.find("general.architecture");
-  require(architecture != nullptr && *architecture == "llama", file.path().string(), " holds the architecture ",
-          architecture == nullptr ? "(none)" : architecture->dump(), ", not \"llama\"");
-  const int64_t hidden = metadata.positive("llama.embedding_length");
-  const int64_t heads = metadata.positive("llama.attention.head_count");
+  const json architecture = file.metadata().value("general.architecture", json());
+  require(architecture == "llama" || architecture == "qwen2", file.path().string(), " holds the architecture ",
+          architecture.dump(), "; \"llama\" and \"qwen2\" are supported");
+  const Metadata metadata(file, architecture);
+  const int64_t hidden = metadata.positive("embedding_length");
+  const int64_t heads = metadata.positive("attention.head_count");
+  const int64_t head_dim = metadata.positive("attention.key_length", hidden / heads);
+  const double theta = metadata.number("rope.freq_base", 10000.0);
   const auto embedding = file.tensors().find("token_embd.weight");
   require(embedding != file.tensors().end() && embedding->second.shape.size() == 2, file.path().string(),
           " has no tensor \"token_embd.weight\" of two dimensions");
-  json config = {{"architectures", json::array({"LlamaForCausalLM"})},
-                 {"model_type", "llama"},
+  json config = {{"architectures", {architecture == "llama" ? "LlamaForCausalLM" : "Qwen2ForCausalLM"}},
+                 {"model_type", architecture},
                  {"hidden_act", "silu"},
                  {"hidden_size", hidden},
-                 {"intermediate_size", metadata.positive("llama.feed_forward_length")},
-                 {"num_hidden_layers", metadata.positive("llama.block_count")},
+                 {"intermediate_size", metadata.positive("feed_forward_length")},
+                 {"num_hidden_layers", metadata.positive("block_count")},
                  {"num_attention_heads", heads},
-                 {"num_key_value_heads", metadata.positive("llama.attention.head_count_kv", heads)},
-                 {"head_dim", metadata.positive("llama.attention.key_length", hidden / heads)},
-                 {"rms_norm_eps", metadata.number("llama.attention.layer_norm_rms_epsilon", 1e-5)},
-                 {"rope_theta", metadata.number("llama.rope.freq_base", 10000.0)},
-                 {"rope_scaling", rope_scaling(metadata, file)},
-                 {"max_position_embeddings", metadata.positive("llama.context_length")},
+                 {"num_key_value_heads", metadata.positive("attention.head_count_kv", heads)},
+                 {"head_dim", head_dim},
+                 {"rms_norm_eps", metadata.number("attention.layer_norm_rms_epsilon", 1e-5)},
+                 {"rope_theta", theta},
+                 {"rope_scaling", rope_scaling(metadata, file, head_dim, theta)},
+                 {"max_position_embeddings", metadata.positive("context_length")},
                  {"vocab_size", embedding->second.shape[0]},
                  {"tie_word_embeddings", !file.contains("output.weight")}};
   for (const auto& [key, name] : {std::pair{"tokenizer.ggml.bos_token_id", "bos_token_id"},
                                   std::pair{"tokenizer.ggml.eos_token_id", "eos_token_id"}}) {
-    if (const json* id = metadata.find(key)) config[name] = *id;
+    if (file.metadata().contains(key)) config[name] = file.metadata()[key];
   }
   return config;
 }
 
 std::unique_ptr<WeightFile> gguf_as_hugging_face(std::unique_ptr<GgufFile> file) {
   return std::make_unique<LlamaGguf>(std::move(file));
+}
+
+std::string gguf_llama_name(const std::string& hugging_face) {
+  for (const auto& [gguf, name] : kNames) {
+    if (hugging_face == name) return std::string(gguf);
+  }
+  if (const auto split = split_layer_name(hugging_face, "model.layers.")) {
+    for (const auto& [gguf, name] : kLayerNames) {
+      if (split->part == name) return concat("blk.", split->layer, '.', gguf, split->ending);
+    }
+  }
+  fail("the tensor \"", hugging_face, "\" has no place in a Llama GGUF");
+}
+
+at::Tensor gguf_llama_rows(const at::Tensor& weight, int64_t heads) {
+  require(weight.size(0) % (2 * heads) == 0, "q or k has ", weight.size(0), " rows, which ", heads,
+          " heads cannot share");
+  return weight.reshape({heads, 2, weight.size(0) / heads / 2, -1}).transpose(1, 2).reshape(weight.sizes());
 }
 
 }  // namespace ichigo

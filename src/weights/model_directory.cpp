@@ -94,4 +94,13 @@ ModelDirectory open_model_directory(const std::filesystem::path& path) {
   return only_gguf ? open_gguf_model(path / "model.gguf") : open_folder(path);
 }
 
+BytePairTokenizer open_vocabulary(const std::filesystem::path& path) {
+  require(std::filesystem::exists(path), path.string(), " does not exist");
+  if (path.extension() == ".json") return BytePairTokenizer::from_file(path);
+  if (!std::filesystem::is_directory(path)) return BytePairTokenizer::from_gguf(open_gguf(path)->metadata());
+  if (std::filesystem::exists(path / "tokenizer.json")) return BytePairTokenizer::from_file(path / "tokenizer.json");
+  require(std::filesystem::exists(path / "model.gguf"), path.string(), " holds neither tokenizer.json nor model.gguf");
+  return open_vocabulary(path / "model.gguf");
+}
+
 }  // namespace ichigo

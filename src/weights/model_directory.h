@@ -22,5 +22,7 @@ struct ModelDirectory {
 
 // Throws Error that says what is missing or wrong, and where.
 ModelDirectory open_model_directory(const std::filesystem::path& path);
+// The vocabulary alone: of such a model, or a tokenizer.json.
+BytePairTokenizer open_vocabulary(const std::filesystem::path& path);
 
 }  // namespace ichigo

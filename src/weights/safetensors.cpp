@@ -185,14 +185,9 @@ class ShardedReader : public WeightFile {
 
 std::string_view type_name(const TensorToWrite& item) {
   for (const auto& [name, type] : kTypes) {
-    if (type == item.tensor.scalar_type()) return name;
+    if (type == item.dtype) return name;
   }
-  fail("tensor \"", item.name, "\" has the type ", item.tensor.scalar_type(), ", which safetensors does not know");
-}
-
-int64_t stored_bytes(const TensorToWrite& item) {
-  if (item.blocks) return blocks_bytes(*item.blocks, item.tensor.numel());
-  return static_cast<int64_t>(item.tensor.nbytes());
+  fail("tensor \"", item.name, "\" has the type ", item.dtype, ", which safetensors does not know");
 }
 
 std::string header_text(const std::vector<TensorToWrite>& tensors, std::map<std::string, std::string> metadata) {
@@ -202,15 +197,13 @@ std::string header_text(const std::vector<TensorToWrite>& tensors, std::map<std:
   int64_t offset = 0;
   for (const auto& item : tensors) {
     require(item.name != "__metadata__" && !header.contains(item.name), "two tensors are named \"", item.name, "\"");
-    std::vector<int64_t> shape = item.tensor.sizes().vec();
+    std::vector<int64_t> shape = item.shape;
+    const int64_t end = offset + item.bytes();
     std::string type(item.blocks ? "U8" : type_name(item));
     if (item.blocks) {
-      require(shape.size() == 2 && shape[1] % block_weights(*item.blocks) == 0, "tensor \"", item.name, "\" of shape ",
-              shape_text(shape), " cannot be stored as ", block_name(*item.blocks));
       blocks[item.name] = {{"type", block_name(*item.blocks)}, {"shape", shape}};
       shape[1] = blocks_bytes(*item.blocks, shape[1]);
     }
-    const int64_t end = offset + stored_bytes(item);
     header[item.name] = {{"dtype", type}, {"shape", shape}, {"data_offsets", {offset, end}}};
     offset = end;
   }
@@ -243,8 +236,7 @@ void write_safetensors(const std::filesystem::path& path, const std::vector<Tens
   file.write(&size, sizeof(size));
   file.write(header);
   for (const auto& item : tensors) {
-    const at::Tensor data =
-        item.blocks ? quantize_blocks(item.tensor, *item.blocks) : item.tensor.to(at::kCPU).contiguous();
+    const at::Tensor data = item.data();
     file.write(data.const_data_ptr(), data.nbytes());
   }
   file.commit();
@@ -255,7 +247,7 @@ void write_sharded_safetensors(const std::filesystem::path& folder, const std::v
   std::vector<std::vector<TensorToWrite>> shards(1);
   int64_t size = 0, total = 0;
   for (const auto& item : tensors) {
-    const int64_t bytes = stored_bytes(item);
+    const int64_t bytes = item.bytes();
     if (size > 0 && size + bytes > shard_bytes) {
       shards.emplace_back();
       size = 0;

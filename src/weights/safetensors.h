@@ -4,19 +4,13 @@
 #pragma once
 #include <memory>
 
-#include "weights/block_quantization.h"
+#include "weights/tensor_to_write.h"
 #include "weights/weight_file.h"
 
 namespace ichigo {
 
 // FILE.safetensors, FILE.safetensors.index.json, or a folder that holds model.safetensors or its index.
 std::unique_ptr<WeightFile> open_safetensors(const std::filesystem::path& path);
-
-struct TensorToWrite {
-  std::string name;
-  at::Tensor tensor;                // any contiguous-able CPU tensor of a type safetensors knows
-  std::optional<BlockType> blocks;  // store a float [rows, columns] tensor in blocks of this type
-};
 
 // Writes one file, atomically, tensors in the given order.
 void write_safetensors(const std::filesystem::path& path, const std::vector<TensorToWrite>& tensors,

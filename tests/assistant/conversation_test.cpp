@@ -26,12 +26,14 @@ class ConversationTest : public testing::Test {
   TemporaryFolder folder_;
 };
 
-// What the model would write at each position of an answer when the whole text were given to it at once.
+// What the model would write at each position of an answer when the whole text were given to it at once. The sound
+// tokens, which an answer never has, are the last of its vocabulary.
 std::vector<int64_t> predict_at_once(const FusedModel& model, const std::vector<int64_t>& tokens) {
   KeyValueCache cache;
   const at::NoGradGuard no_grad;
-  const at::Tensor predicted =
-      model.decoder->logits(model.decoder->forward(at::tensor(at::ArrayRef(tokens), at::kLong), cache)).argmax(-1);
+  const at::Tensor hidden = model.decoder->forward(at::tensor(at::ArrayRef(tokens), at::kLong), cache);
+  const int64_t text_tokens = model.tokenizer->id_of("<|sound_start|>");
+  const at::Tensor predicted = model.decoder->logits(hidden).narrow(1, 0, text_tokens).argmax(-1);
   return {predicted.const_data_ptr<int64_t>(), predicted.const_data_ptr<int64_t>() + predicted.numel()};
 }
 
@@ -52,6 +54,19 @@ TEST_F(ConversationTest, TurnsThroughTheCacheAreAsOneFreshRun) {
     checked += end - begin;
   }
   EXPECT_GT(checked, 20U);
+}
+
+TEST_F(ConversationTest, AnswersAreText) {
+  write();
+  if (IsSkipped()) return;
+  Conversation conversation = start({.sampling = {.temperature = 3, .seed = 5}, .max_new_tokens = 200});
+  const SoundVocabulary sounds(*conversation.model().tokenizer);
+  const Reply reply = conversation.ask("What do you hear?", {});
+  ASSERT_GT(reply.answer_tokens, 20);
+  const auto& tokens = conversation.tokens();
+  for (auto token = tokens.end() - 1 - reply.answer_tokens; token != tokens.end(); ++token) {
+    EXPECT_FALSE(sounds.is_code(*token) || *token == sounds.start() || *token == sounds.end()) << *token;
+  }
 }
 
 TEST_F(ConversationTest, AnswersOfBothKindsOfTurnsComeAsTheyAreStreamed) {

@@ -43,8 +43,10 @@ inline void write_tiny_model(const std::filesystem::path& folder, const std::fil
   Llama model(config);
   fill_randomly(model, generator, 0.3);
   const std::string chat_template = "{{ '<|start_header_id|>' }}";
-  write_language_model(folder, {config.to_json(), vocabulary, chat_template, {vocabulary.id_of("<|eot_id|>")}},
-                       model.hugging_face_parameters(), {}, int64_t{1} << 30);
+  std::vector<TensorToWrite> weights;
+  for (const auto& [name, parameter] : model.hugging_face_parameters()) weights.push_back({name, parameter.detach()});
+  write_language_model(folder, {config.to_json(), vocabulary, chat_template, {vocabulary.id_of("<|eot_id|>")}}, weights,
+                       {}, int64_t{1} << 30);
   if (!options.with_ear) return;
 
   WhisperConfig whisper;

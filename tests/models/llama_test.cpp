@@ -32,7 +32,9 @@ std::shared_ptr<Llama> load(const std::filesystem::path& folder, at::ScalarType 
   return load_llama(LlamaConfig::from_json(json), *open_weights(folder), dtype);
 }
 
-double largest(const at::Tensor& difference) { return difference.abs().max().item<double>(); }
+double largest(const at::Tensor& difference) {
+  return difference.abs().max().item<double>();
+}
 
 class GoldenLlama : public testing::TestWithParam<std::filesystem::path> {
  protected:
@@ -124,11 +126,8 @@ TEST_P(GoldenLlama, RolledBackCacheGoesOnAsIfNothingHadBeen) {
 }
 
 GTEST_ALLOW_UNINSTANTIATED_PARAMETERIZED_TEST(GoldenLlama);
-INSTANTIATE_TEST_SUITE_P(Golden, GoldenLlama, testing::ValuesIn(golden_models()), [](const auto& info) {
-  std::string name = info.param.filename();
-  std::replace_if(name.begin(), name.end(), [](char c) { return std::isalnum(static_cast<unsigned char>(c)) == 0; }, '_');
-  return name;
-});
+INSTANTIATE_TEST_SUITE_P(Golden, GoldenLlama, testing::ValuesIn(golden_models()),
+                         [](const auto& info) { return test::test_name(info.param.filename()); });
 
 TEST(ExtendEmbedding, KeepsOldRowsAndPlacesAlikeCodesTogether) {
   const at::Tensor old_rows = at::randn({50, 32});
@@ -153,8 +152,14 @@ TEST(LlamaConfig, NamesWhatIsWrong) {
   };
   EXPECT_NE(message({{"model_type", "mamba"}}).find("mamba"), std::string::npos);
   EXPECT_NE(message({{"model_type", "llama"}, {"hidden_size", 64}}).find("intermediate_size"), std::string::npos);
-  EXPECT_NE(message({{"model_type", "llama"}, {"hidden_size", 64}, {"intermediate_size", 64}, {"num_hidden_layers", 1},
-                     {"num_attention_heads", 3}, {"num_key_value_heads", 2}, {"head_dim", 4}, {"vocab_size", 9}})
+  EXPECT_NE(message({{"model_type", "llama"},
+                     {"hidden_size", 64},
+                     {"intermediate_size", 64},
+                     {"num_hidden_layers", 1},
+                     {"num_attention_heads", 3},
+                     {"num_key_value_heads", 2},
+                     {"head_dim", 4},
+                     {"vocab_size", 9}})
                 .find("multiple"),
             std::string::npos);
 }

@@ -33,25 +33,34 @@ std::filesystem::path temporary(const char* name) {
   return std::filesystem::path(testing::TempDir()) / name;
 }
 
-struct Case {
-  const char* model;
-  const char* file;
-  std::vector<const char*> clips;
-};
+// The clips' answers of a model file: MODEL.CLIP.safetensors for MODEL.model, MODEL-fixed.model or MODEL.pth.
+std::string model_of(const std::string& file) {
+  const std::string stem = std::filesystem::path(file).stem();
+  return stem.ends_with("-fixed") ? stem.substr(0, stem.size() - 6) : stem;
+}
 
-class WhisperVq : public testing::TestWithParam<Case> {};
+std::vector<std::string> model_files() {
+  std::vector<std::string> files;
+  for (const std::string ending : {".model", ".pth"}) {
+    for (const auto& name : test::golden_names("whispervq", ending)) files.push_back(name + ending);
+  }
+  return files;
+}
+
+class WhisperVq : public testing::TestWithParam<std::string> {};
 
 TEST_P(WhisperVq, CodesAndStatesAreTheOriginals) {
-  const Case& c = GetParam();
+  const std::string name = model_of(GetParam());
+  const auto clips = test::golden_names("whispervq", ".safetensors", name + ".");
   ICHIGO_GOLDEN_OR_SKIP(whisper, "whisper/tiny-random_encoder_only.pt");
-  ICHIGO_GOLDEN_OR_SKIP(model, concat("whispervq/", c.file));
+  ICHIGO_GOLDEN_OR_SKIP(model, "whispervq/" + GetParam());
   const at::NoGradGuard no_grad;
   const SoundTokenizer tokenizer = SoundTokenizer::load(model, whisper);
   Bottleneck& bottleneck = tokenizer.bottleneck();
   int64_t near_ties = 0, near_ties_right = 0;
-  for (const char* clip : c.clips) {
+  for (const std::string& clip : clips) {
     SCOPED_TRACE(clip);
-    ICHIGO_GOLDEN_OR_SKIP(path, concat("whispervq/", c.model, ".", clip, ".safetensors"));
+    ICHIGO_GOLDEN_OR_SKIP(path, concat("whispervq/", name, ".", clip, ".safetensors"));
     const auto golden = open_safetensors(path);
     const std::vector<float> samples = to_samples(golden->load("audio"));
     const at::Tensor mel = log_mel(samples);
@@ -84,27 +93,12 @@ TEST_P(WhisperVq, CodesAndStatesAreTheOriginals) {
   EXPECT_GE(static_cast<double>(near_ties_right), 0.995 * static_cast<double>(near_ties));
 }
 
-const std::vector<const char*> kClips = {"espeak_question",   "human_1",     "human_3",     "noise_1s",
-                                         "odd_12345_samples", "samples_639", "samples_640", "short_250_samples"};
-
-INSTANTIATE_TEST_SUITE_P(
-    Published, WhisperVq,
-    testing::Values(
-        Case{"seven_language", "seven_language.model", kClips},
-        Case{
-            "seven_language", "seven_language-fixed.model", {"chirp_34s", "espeak_long", "exactly_30s", "sine_440_2s"}},
-        Case{"old_defaults", "old_defaults.model", {"human_1", "samples_639", "short_250_samples"}},
-        Case{"convolution", "convolution-fixed.model", {"human_1", "human_2", "samples_640", "sine_440_2s"}},
-        Case{"merged_2561", "merged_2561.pth", {"espeak_question", "human_1", "human_2", "human_3", "noise_1s"}}),
-    [](const auto& info) {
-      std::string name = info.param.file;
-      std::replace_if(
-          name.begin(), name.end(), [](char x) { return x == '.' || x == '-'; }, '_');
-      return name;
-    });
+INSTANTIATE_TEST_SUITE_P(Published, WhisperVq, testing::ValuesIn(model_files()),
+                         [](const auto& info) { return test::test_name(info.param); });
+GTEST_ALLOW_UNINSTANTIATED_PARAMETERIZED_TEST(WhisperVq);
 
 TEST(SoundTokenizer, BothSpellingsAreOneModel) {
-  for (const char* name : {"seven_language", "old_defaults", "convolution"}) {
+  for (const std::string& name : test::golden_names("whispervq", "-fixed.model")) {
     ICHIGO_GOLDEN_OR_SKIP(old_spelling, concat("whispervq/", name, ".model"));
     ICHIGO_GOLDEN_OR_SKIP(new_spelling, concat("whispervq/", name, "-fixed.model"));
     const auto a = all_tensors(*load_bottleneck(old_spelling)), b = all_tensors(*load_bottleneck(new_spelling));

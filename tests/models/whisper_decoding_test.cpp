@@ -28,7 +28,7 @@ WhisperDecodingOptions options_of(const std::string& name) {
   return options;
 }
 
-class WhisperDecoding : public testing::TestWithParam<const char*> {};
+class WhisperDecoding : public testing::TestWithParam<std::string> {};
 
 TEST_P(WhisperDecoding, TokensAreTheOriginals) {
   ICHIGO_GOLDEN_OR_SKIP(weights, "whisper/tiny-random.pt");
@@ -59,8 +59,9 @@ TEST_P(WhisperDecoding, TokensAreTheOriginals) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Clips, WhisperDecoding, testing::Values("espeak_long", "human_1", "noise_1s"),
-                         [](const auto& info) { return info.param; });
+INSTANTIATE_TEST_SUITE_P(Clips, WhisperDecoding, testing::ValuesIn(test::golden_names("whisper", ".decode.json")),
+                         [](const auto& info) { return test::test_name(info.param); });
+GTEST_ALLOW_UNINSTANTIATED_PARAMETERIZED_TEST(WhisperDecoding);
 
 // Whisper's decoder reads what the sound tokenizer heard.
 TEST(WhisperDecodingOfCodes, TextIsTheOriginals) {

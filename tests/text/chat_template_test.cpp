@@ -17,7 +17,7 @@ TEST(ChatTemplate, Llama3Golden) {
   ICHIGO_GOLDEN_OR_SKIP(folder, "tokenizer");
   const auto tokenizer = BytePairTokenizer::from_file(folder / "tokenizer.json");
   const ChatTemplate chat_template = recognize_chat_template(read_file(folder / "chat_template.jinja"));
-  EXPECT_EQ(chat_template, ChatTemplate::kLlama3);
+  EXPECT_EQ(chat_template, ChatTemplate{ChatFormat::kLlama3});
   int count = 0;
   for (const auto& row : nlohmann::json::parse(read_file(folder / "chats.json"))) {
     std::vector<Message> messages;
@@ -38,11 +38,54 @@ TEST(ChatTemplate, ChatMl) {
   EXPECT_EQ(render_chat(chat_template, {{"user", "Hi"}}, false), "<|im_start|>user\nHi<|im_end|>\n");
 }
 
-TEST(ChatTemplate, Names) {
-  EXPECT_EQ(parse_chat_template("chatml"), ChatTemplate::kChatMl);
-  EXPECT_EQ(parse_chat_template(chat_template_name(ChatTemplate::kLlama3)), ChatTemplate::kLlama3);
-  EXPECT_THROW(parse_chat_template("vicuna"), Error);
+// Expectations: transformers' apply_chat_template with the published templates of SmolLM2, Qwen2.5, Llama 3.1 and 3.2,
+// of which these sources have what counts.
+TEST(ChatTemplate, DefaultSystemMessages) {
+  const auto smollm2 = recognize_chat_template(
+      "{% for message in messages %}{% if loop.first and messages[0]['role'] != 'system' %}{{ '<|im_start|>system\n"
+      "You are a helpful AI assistant named SmolLM, trained by Hugging Face<|im_end|>\n' }}{% endif %}");
+  EXPECT_EQ(render_chat(smollm2, {{"user", "Hi"}}, true),
+            "<|im_start|>system\nYou are a helpful AI assistant named SmolLM, trained by Hugging Face<|im_end|>\n"
+            "<|im_start|>user\nHi<|im_end|>\n<|im_start|>assistant\n");
+  EXPECT_EQ(render_chat(smollm2, {{"system", "Be brief."}, {"user", "Hi"}}, false),
+            "<|im_start|>system\nBe brief.<|im_end|>\n<|im_start|>user\nHi<|im_end|>\n");
+  const auto qwen = recognize_chat_template(
+      "{{- '<|im_start|>system\\n' }}{{- messages[0]['content'] }}{{- '<|im_start|>system\\n' + messages[0]['content'] "
+      "+ '<|im_end|>\\n' }}{{- '<|im_start|>system\\nYou are Qwen, created by Alibaba Cloud. You are a helpful "
+      "assistant.<|im_end|>\\n' }}");
+  EXPECT_EQ(qwen.default_system, "You are Qwen, created by Alibaba Cloud. You are a helpful assistant.");
+  EXPECT_EQ(qwen.system_message("").has_value(), false);
+}
+
+TEST(ChatTemplate, LlamasKnowledgeDates) {
+  auto llama = recognize_chat_template(
+      "{%- set date_string = \"26 Jul 2024\" %}{{- \"<|start_header_id|>system<|end_header_id|>\\n\\n\" }}"
+      "{{- \"Cutting Knowledge Date: December 2023\\n\" }}{{- \"Today Date: \" + date_string + \"\\n\\n\" }}");
+  const std::string dates =
+      "<|begin_of_text|><|start_header_id|>system<|end_header_id|>\n\nCutting Knowledge Date: December 2023\n"
+      "Today Date: 26 Jul 2024\n\n";
+  EXPECT_EQ(render_chat(llama, {{"user", " Hi "}}, false),
+            dates + "<|eot_id|><|start_header_id|>user<|end_header_id|>\n\nHi<|eot_id|>");
+  EXPECT_EQ(render_chat(llama, {{"system", " Be brief. "}, {"user", "Hi"}}, true),
+            dates +
+                "Be brief.<|eot_id|><|start_header_id|>user<|end_header_id|>\n\nHi<|eot_id|>"
+                "<|start_header_id|>assistant<|end_header_id|>\n\n");
+  llama =
+      recognize_chat_template("<|start_header_id|> Cutting Knowledge Date: December 2023 strftime_now(\"%d %b %Y\")");
+  EXPECT_EQ(llama.today.size(), 11U);
+  EXPECT_NE(llama.today, "26 Jul 2024");
+}
+
+TEST(ChatTemplate, PlainSourcesAreRecognisedAsPlain) {
+  for (const ChatFormat format : {ChatFormat::kChatMl, ChatFormat::kLlama3}) {
+    EXPECT_EQ(recognize_chat_template(plain_chat_template(format)), ChatTemplate{format});
+  }
+}
+
+TEST(ChatTemplate, NamesWhatItDoesNotKnow) {
   EXPECT_THROW(recognize_chat_template("[INST] {{ message }} [/INST]"), Error);
+  EXPECT_THROW(recognize_chat_template("<|im_start|>user<|im_sep|>"), Error);
+  EXPECT_THROW(recognize_chat_template("<|start_header_id|>Cutting Knowledge Date: May 2031"), Error);
 }
 
 }  // namespace

@@ -31,6 +31,32 @@ TEST(SoundVocabulary, PublishedIds) {
   EXPECT_EQ(tokenizer.decode(vocabulary.ids(std::vector<int>{7})), "<|sound_0007|>");
 }
 
+// Ichigo 0.5: a run of k > 1 equal codes is <|duration_kk|> and the code.
+TEST(SoundVocabulary, Durations) {
+  ICHIGO_GOLDEN_OR_SKIP(file, "tokenizer/tokenizer.json");
+  auto tokenizer = BytePairTokenizer::from_file(file);
+  std::vector<std::string> durations;
+  for (int length = 2; length < 50; ++length)
+    durations.push_back("<|duration_" + std::string(length < 10 ? "0" : "") + std::to_string(length) + "|>");
+  tokenizer.add_tokens(durations, false);
+  const SoundVocabulary vocabulary(tokenizer);
+  std::vector<int> codes = {5, 5, 5, 7, 9, 9};
+  const std::string text =
+      "<|sound_start|><|duration_03|><|sound_0005|><|sound_0007|><|duration_02|><|sound_0009|><|sound_end|>";
+  EXPECT_EQ(vocabulary.ids(codes), tokenizer.encode(text));
+  EXPECT_EQ(parse_sound_string(text), codes);
+  // No token is longer than 49.
+  codes.assign(60, 3);
+  EXPECT_EQ(vocabulary.ids(codes), tokenizer.encode("<|sound_start|><|duration_49|><|sound_0003|><|duration_11|>"
+                                                    "<|sound_0003|><|sound_end|>"));
+  int64_t ids = 0;
+  for (const auto& [begin, end] : vocabulary.ranges()) ids += end - begin;
+  EXPECT_EQ(ids, 2 + 513 + 48);
+  for (const char* bad : {"<|sound_start|><|duration_03|><|sound_end|>", "<|sound_start|><|duration_3|>"}) {
+    EXPECT_THROW(parse_sound_string(bad), Error) << bad;
+  }
+}
+
 TEST(SoundVocabulary, Strings) {
   const std::vector<int> codes = {1, 2048, 0, 9999};
   EXPECT_EQ(sound_string(codes),

@@ -33,7 +33,7 @@ class DecoderTrainerTest : public testing::Test {
     config.vocab_size = tokenizer.vocabulary_size();
     Llama model(config);
     at::manual_seed(3);
-    std::vector<std::pair<std::string, at::Tensor>> weights;
+    std::vector<TensorToWrite> weights;
     for (auto& [name, parameter] : model.hugging_face_parameters()) {
       const at::NoGradGuard no_grad;
       if (parameter.dim() == 1) {

@@ -15,10 +15,11 @@ namespace {
 TEST(Gguf, FirstRowsAreLlamaCpps) {
   ICHIGO_GOLDEN_OR_SKIP(rows_path, "gguf/rows.safetensors");
   const auto rows = open_safetensors(rows_path);
-  int checked = 0;
-  for (const std::string kind : {"q8_0", "q4_0", "q4_k", "q6_k", "q4_k_m", "f16", "bf16"}) {
+  int files = 0;
+  for (const std::string& kind : test::golden_names("gguf", ".gguf")) {
     ICHIGO_GOLDEN_OR_SKIP(path, "gguf/" + kind + ".gguf");
     const auto file = open_gguf(path);
+    int checked = 0;
     for (const auto& [name, info] : rows->tensors()) {
       if (!name.starts_with(kind + "/") || name.ends_with("/type")) continue;
       const at::Tensor expected = rows->load(name);
@@ -26,8 +27,10 @@ TEST(Gguf, FirstRowsAreLlamaCpps) {
       EXPECT_TRUE(ours.narrow(0, 0, expected.size(0)).equal(expected)) << name;
       ++checked;
     }
+    EXPECT_GT(checked, 0) << kind;
+    ++files;
   }
-  EXPECT_EQ(checked, 28);
+  EXPECT_GT(files, 0);
 }
 
 TEST(Gguf, AsHuggingFaceIsTheModelItWasMadeFrom) {

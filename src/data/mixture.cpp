@@ -56,6 +56,8 @@ Mixture::Mixture(const std::vector<MixtureSource>& sources, const ChatPrompt& pr
   require(!sources.empty(), "the mixture has no sources: name at least one token file");
   std::map<std::filesystem::path, std::vector<SpeechRow>> files;  // a file often serves several tasks
   for (const auto& config : sources) {
+    require(config.replaced >= 0 && config.replaced < 1, config.rows.string(),
+            ": the share of replaced tokens must be in [0, 1), not ", config.replaced);
     require(config.share > 0, config.rows.string(), ": its share of the mixture must be positive, not ", config.share);
     if (!files.contains(config.rows)) files.emplace(config.rows, read_token_file(config.rows));
     Source source{config, {}, {}, -1, 0};
@@ -97,8 +99,8 @@ TrainingSample Mixture::make_sample(const SpeechRow& row, Task task) {
     append(sample, prompt_.opening(""), false);
     append(sample, prompt_.user(turn), inputs);
     if (!turn.sound.empty()) {
-      const auto first = std::ranges::find(sample.ids, sounds_.id(turn.sound[0]));
-      sample.spoken = {first - sample.ids.begin(), static_cast<int64_t>(sample.ids.size()), row.text};
+      const auto start = std::ranges::find(sample.ids, sounds_.start());
+      sample.spoken = {start + 1 - sample.ids.begin(), static_cast<int64_t>(sample.ids.size()), row.text};
     }
     append(sample, prompt_.answer(task == Task::kTranscription ? row.text : row.answer), true);
   }
@@ -115,7 +117,29 @@ TrainingSample Mixture::next_sample() {
     drawn -= sources_[chosen++].config.share;
   Source& source = sources_[chosen];
   if (source.position == static_cast<int64_t>(source.order.size())) shuffle(source, source.epoch + 1);
-  return make_sample(source.rows[source.order[source.position++]], source.config.task);
+  TrainingSample sample = make_sample(source.rows[source.order[source.position++]], source.config.task);
+  sample.replaced = source.config.replaced;
+  return sample;
+}
+
+std::vector<std::vector<int64_t>> Mixture::inputs_of(const std::vector<TrainingSample>& samples) {
+  // The text behind the speech, without the token that ends it.
+  const auto visit_text = [](const TrainingSample& sample, const auto& visit) {
+    for (size_t i = sample.spoken ? sample.spoken->end : 0; i + 1 < sample.ids.size(); ++i) {
+      if (sample.target[i] != 0) visit(i);
+    }
+  };
+  std::vector<int64_t> pool;
+  for (const auto& sample : samples) visit_text(sample, [&](size_t i) { pool.push_back(sample.ids[i]); });
+  std::vector<std::vector<int64_t>> inputs;
+  for (const auto& sample : samples) {
+    inputs.push_back(sample.ids);
+    if (sample.replaced == 0) continue;
+    visit_text(sample, [&](size_t i) {
+      if (random_.uniform() < sample.replaced) inputs.back()[i] = pool[random_.below(pool.size())];
+    });
+  }
+  return inputs;
 }
 
 std::vector<PackedBatch> Mixture::next_step(int64_t tokens, int64_t batch_tokens) {
@@ -136,14 +160,16 @@ std::vector<PackedBatch> Mixture::next_step(int64_t tokens, int64_t batch_tokens
   }
   std::stable_sort(samples.begin(), samples.end(),
                    [](const auto& a, const auto& b) { return a.ids.size() < b.ids.size(); });
+  const auto inputs = inputs_of(samples);
   std::vector<PackedBatch> batches;
-  for (const auto& sample : samples) {
+  for (size_t s = 0; s < samples.size(); ++s) {
+    const TrainingSample& sample = samples[s];
     const auto length = static_cast<int64_t>(sample.ids.size());
     if (batches.empty() || static_cast<int64_t>(batches.back().ids.size()) + length > batch_tokens)
       batches.emplace_back();
     PackedBatch& batch = batches.back();
     const auto start = static_cast<int64_t>(batch.ids.size());
-    batch.ids.insert(batch.ids.end(), sample.ids.begin(), sample.ids.end());
+    batch.ids.insert(batch.ids.end(), inputs[s].begin(), inputs[s].end());
     batch.lengths.push_back(length);
     if (sample.spoken) {
       batch.spoken.push_back({start + sample.spoken->begin, start + sample.spoken->end, sample.spoken->text});

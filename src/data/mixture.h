@@ -32,6 +32,9 @@ struct MixtureSource {
   std::filesystem::path rows;  // a token file
   Task task = Task::kAnswer;
   double share = 1;  // of samples, relative to the other sources
+  // The share of the target text's tokens that the model reads back as others of the same step: what it writes next
+  // must then come from what it hears, not from what it wrote (in the manner of word dropout, Bowman et al. 2016).
+  double replaced = 0;
 };
 
 // Where a sample's speech lies, and what it says: from its first code to the last token before the target text.
@@ -44,6 +47,7 @@ struct TrainingSample {
   std::vector<int64_t> ids;
   std::vector<uint8_t> target;  // 1 where ids[i] is to be predicted from ids[0..i)
   std::optional<SpokenSpan> spoken;
+  double replaced = 0;  // the share of target tokens to be read back as others
 };
 
 // One forward pass: samples packed one behind another.
@@ -78,6 +82,8 @@ class Mixture {
   };
   TrainingSample next_sample();
   TrainingSample make_sample(const SpeechRow& row, Task task);
+  // Each sample's ids as they are read: what is to be predicted stays as it is.
+  std::vector<std::vector<int64_t>> inputs_of(const std::vector<TrainingSample>& samples);
   void shuffle(Source& source, int64_t epoch);
 
   std::vector<Source> sources_;

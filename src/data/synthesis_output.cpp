@@ -184,6 +184,7 @@ fs::path synthesis_audio_path(const fs::path& output, int64_t index) {
 std::unique_ptr<SynthesisOutput> open_synthesis_output(const SynthesisRecipe& recipe, int64_t width) {
   switch (recipe.kind) {
     case SynthesisKind::kCodes:
+    case SynthesisKind::kText:
       return std::make_unique<CodesOutput>(recipe.output);
     case SynthesisKind::kFeatures:
       return std::make_unique<FeaturesOutput>(recipe.output, width);

@@ -177,12 +177,14 @@ SynthesisRecipe read_synthesis_recipe(const std::filesystem::path& path) {
             ": \"tail_frames\" must be from 0 to 3000");
   } else if (kind == "audio") {
     recipe.kind = SynthesisKind::kAudio;
+  } else if (kind == "text") {
+    recipe.kind = SynthesisKind::kText;
   } else {
-    require(kind == "codes", path.string(), ": \"synthesize\" must be \"codes\", \"features\" or \"audio\", not \"",
+    require(kind == "codes", path.string(), ": \"synthesize\" must be \"codes\", \"features\", \"audio\" or \"text\", not \"",
             kind, "\"");
     recipe.tokenizer = resolve_base(node.text("tokenizer"));
   }
-  if (recipe.kind != SynthesisKind::kAudio) recipe.whisper = resolve_base(node.text("whisper"));
+  if (recipe.hears()) recipe.whisper = resolve_base(node.text("whisper"));
   recipe.output = node.path("output");
   recipe.seed = static_cast<uint64_t>(node.integer("seed", 1));
   recipe.voices = read_voices(node);
@@ -205,7 +207,8 @@ SynthesisRecipe read_synthesis_recipe(const std::filesystem::path& path) {
       shares ? ": \"rows\" must say how many rows are drawn by share" : ": \"rows\" needs a source with a \"share\"");
   recipe.rows = plan_rows(sources, drawn, recipe.seed);
   const bool spoken = std::ranges::any_of(recipe.rows, [](const auto& row) { return row.recording.empty(); });
-  require(!spoken || !recipe.voices.empty(), path.string(), ": \"voices\" must list who speaks the texts");
+  require(!spoken || !recipe.voices.empty() || recipe.kind == SynthesisKind::kText, path.string(),
+          ": \"voices\" must list who speaks the texts");
   return recipe;
 }
 

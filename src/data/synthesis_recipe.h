@@ -1,6 +1,6 @@
 // What `ichigo synthesize RECIPE.yaml` is asked for: the recipe's settings and the rows that follow from them.
 //
-//   synthesize: codes | features | audio      output: PATH      seed: 1
+//   synthesize: codes | features | audio | text (typed, nobody speaks)      output: PATH      seed: 1
 //   tokenizer: PATH (codes)   whisper: PATH or base:NAME (codes, features)   cut_to_length, tail_frames (features)
 //   rows: how many rows are drawn from the sources that have a share
 //   sources: a list of {questions: FOLDER, split: train | unseen, share: 0.6},
@@ -22,7 +22,7 @@
 
 namespace ichigo {
 
-enum class SynthesisKind { kCodes, kFeatures, kAudio };
+enum class SynthesisKind { kCodes, kFeatures, kAudio, kText };
 
 struct SynthesisRow {
   std::string text, answer;
@@ -52,6 +52,9 @@ struct SynthesisRecipe {
   bool cut_to_length = true;                 // features: as SoundTokenizerConfig
   int64_t tail_frames = 0;                   // features: as SoundTokenizerConfig
   std::vector<SynthesisRow> rows;            // in the order in which they are written
+
+  // Whether a sound tokenizer hears what was spoken.
+  bool hears() const { return kind == SynthesisKind::kCodes || kind == SynthesisKind::kFeatures; }
 };
 
 // Throws Error naming the place in the recipe or in a file that it names.

@@ -162,6 +162,7 @@ SpokenRow produce(const SynthesisRecipe& recipe, const Speaker& speaker, const s
   const at::NoGradGuard no_grad;
   SpokenRow spoken;
   spoken.row = &recipe.rows[static_cast<size_t>(index)];
+  if (recipe.kind == SynthesisKind::kText) return spoken;
   Random random = Random::keyed(recipe.seed, stable_hash("row"), index);
   const std::vector<float> samples = speaker.speak(*spoken.row, random, spoken.voice);
   spoken.seconds = static_cast<double>(samples.size()) / kSampleRate;
@@ -176,6 +177,8 @@ SpokenRow produce(const SynthesisRecipe& recipe, const Speaker& speaker, const s
     case SynthesisKind::kAudio:
       write_audio(synthesis_audio_path(recipe.output, index), samples);
       break;
+    case SynthesisKind::kText:
+      break;
   }
   return spoken;
 }
@@ -187,7 +190,7 @@ SynthesizeResult synthesize(const fs::path& recipe_path, const SynthesizeOptions
   const SynthesisRecipe recipe = read_synthesis_recipe(recipe_path);
   const Speaker speaker(recipe);  // first: voices speak in processes split off from this one while it is small
   std::optional<SoundTokenizer> tokenizer;
-  if (recipe.kind != SynthesisKind::kAudio) tokenizer.emplace(load_tokenizer(recipe));
+  if (recipe.hears()) tokenizer.emplace(load_tokenizer(recipe));
   check_fingerprint(recipe_path, recipe);
   const auto output = open_synthesis_output(recipe, tokenizer ? tokenizer->config().width : 0);
 

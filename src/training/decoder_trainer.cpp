@@ -98,7 +98,8 @@ struct DecoderRecipe {
   static std::vector<MixtureSource> sources(RecipeNode& node, const std::string& key) {
     std::vector<MixtureSource> list;
     for (RecipeNode& child : node.children(key)) {
-      list.push_back({child.path("rows"), parse_task(child.text("task")), child.number("share", 1.0)});
+      list.push_back({child.path("rows"), parse_task(child.text("task")), child.number("share", 1.0),
+                      child.number("replaced", 0.0)});
       child.finish();
     }
     return list;

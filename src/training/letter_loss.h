@@ -18,7 +18,6 @@ namespace ichigo {
 struct LetterLossConfig {
   double weight = 0;            // beside the loss of the text; 0: none
   int64_t layer = 10;           // whose output must spell, counted from 0
-  bool alone = false;           // nothing else is trained, and the layers behind neither computed nor changed
   std::filesystem::path start;  // the letter_loss.safetensors of the run that made the base; empty: random
 };
 

@@ -16,19 +16,22 @@ void ScheduleConfig::validate() const {
           total_steps, " steps");
   require(final_share >= 0 && final_share <= 1, "the final share of the learning rate must be in [0, 1], not ",
           final_share);
+  require(decay_steps == 0 || decay_steps >= total_steps, "the learning rate's decay_steps of ", decay_steps,
+          " end before the run's ", total_steps, " steps: take at least as many, or leave the key out");
 }
 
 ScheduleConfig ScheduleConfig::read(RecipeNode& recipe, const ScheduleConfig& defaults) {
   return {recipe.number("learning_rate", defaults.peak), recipe.integer("warmup_steps", defaults.warmup_steps),
-          recipe.integer("steps", defaults.total_steps), recipe.number("final_share", defaults.final_share)};
+          recipe.integer("steps", defaults.total_steps), recipe.number("final_share", defaults.final_share),
+          recipe.integer("decay_steps", defaults.decay_steps)};
 }
 
 double learning_rate(const ScheduleConfig& config, int64_t step) {
   const auto at = static_cast<double>(step), warmup = static_cast<double>(config.warmup_steps);
   if (step < config.warmup_steps) return config.peak * at / warmup;
   if (config.total_steps == 0) return config.peak;
-  const double progress =
-      std::min(1.0, (at - warmup) / std::max(1.0, static_cast<double>(config.total_steps) - warmup));
+  const auto end = static_cast<double>(config.decay_steps > 0 ? config.decay_steps : config.total_steps);
+  const double progress = std::min(1.0, (at - warmup) / std::max(1.0, end - warmup));
   const double cosine = 0.5 * (1 + std::cos(std::numbers::pi * progress));
   return config.peak * (config.final_share + (1 - config.final_share) * cosine);
 }

@@ -9,9 +9,10 @@ class RecipeNode;
 struct ScheduleConfig {
   double peak = 1e-3;
   int64_t warmup_steps = 0, total_steps = 0;
-  double final_share = 0;  // of the peak, at total_steps
-  void validate() const;   // throws Error
-  // The recipe's keys learning_rate, warmup_steps, steps and final_share.
+  double final_share = 0;   // of the peak, at the cosine's end
+  int64_t decay_steps = 0;  // where the cosine ends, total_steps when 0; later for a run that another one continues
+  void validate() const;    // throws Error
+  // The recipe's keys learning_rate, warmup_steps, steps, final_share and decay_steps.
   static ScheduleConfig read(RecipeNode& recipe, const ScheduleConfig& defaults);
 };
 

@@ -113,7 +113,7 @@ std::string SoundTokenizerRecipe::fingerprint() const {
       {"losses", {ctc, commitment, cross_entropy, kl, decoder_seconds, usage, usage_temperature}},
       {"schedule",
        {schedule.peak, static_cast<double>(schedule.warmup_steps), static_cast<double>(schedule.total_steps),
-        schedule.final_share}},
+        schedule.final_share, static_cast<double>(schedule.decay_steps)}},
       {"optimizer", {optimizer.beta1, optimizer.beta2, optimizer.weight_decay, optimizer.clip}},
       {"codebook",
        {codebook.decay, codebook.dead_share, codebook.start_share, static_cast<double>(codebook.kmeans_iterations)}},

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <nlohmann/json.hpp>
+#include <set>
 
 #include "base/atomic_file.h"
 #include "base/error.h"
@@ -19,7 +20,7 @@ class MixtureTest : public testing::Test {
     const auto file = test::golden("tokenizer/tokenizer.json");
     ASSERT_TRUE(file) << "tests/golden/tokenizer is part of the repository";
     tokenizer_ = std::make_unique<BytePairTokenizer>(BytePairTokenizer::from_file(*file));
-    prompt_ = std::make_unique<ChatPrompt>(*tokenizer_, ChatTemplate::kLlama3);
+    prompt_ = std::make_unique<ChatPrompt>(*tokenizer_, ChatTemplate{ChatFormat::kLlama3});
     sounds_ = std::make_unique<SoundVocabulary>(*tokenizer_);
     std::string lines;
     for (int i = 0; i < 20; ++i) {
@@ -34,7 +35,8 @@ class MixtureTest : public testing::Test {
     write_file(rows_, lines);
   }
 
-  Mixture mixture(const std::vector<MixtureSource>& sources, LossMask mask = LossMask::kAnswer, int64_t longest = 1000) {
+  Mixture mixture(const std::vector<MixtureSource>& sources, LossMask mask = LossMask::kAnswer,
+                  int64_t longest = 1000) {
     return Mixture(sources, *prompt_, *sounds_, mask, longest, 7);
   }
 
@@ -54,6 +56,30 @@ TEST_F(MixtureTest, AnswersAreTheOnlyTargets) {
   std::vector<int64_t> targets = batch.targets;
   EXPECT_EQ(targets, prompt_->answer("answer"));
   for (size_t i = 0; i < targets.size(); ++i) EXPECT_EQ(batch.ids[batch.target_rows[i] + 1], targets[i]);
+}
+
+TEST_F(MixtureTest, ReplacedTokensAreReadBackButNotPredicted) {
+  const auto step = [&](double replaced) {
+    auto spoken = mixture({{rows_, Task::kTranscription, 1, replaced}});
+    return spoken.next_step(3000, 100000).at(0);
+  };
+  const PackedBatch whole = step(0), half = step(0.5);
+  EXPECT_EQ(half.lengths, whole.lengths);
+  EXPECT_EQ(half.targets, whole.targets);
+  EXPECT_EQ(half.target_rows, whole.target_rows);
+  std::set<int64_t> text_rows;
+  for (const int64_t row : whole.target_rows) text_rows.insert(row + 1);
+  int64_t changed = 0;
+  for (size_t i = 0; i < whole.ids.size(); ++i) {
+    if (half.ids[i] == whole.ids[i]) continue;
+    ++changed;
+    EXPECT_TRUE(text_rows.contains(static_cast<int64_t>(i))) << "not text: " << i;
+    EXPECT_NE(half.ids[i], prompt_->end_of_turn());
+    EXPECT_NE(whole.ids[i], prompt_->end_of_turn());
+  }
+  const auto text = static_cast<double>(whole.targets.size() - whole.lengths.size());
+  EXPECT_GT(static_cast<double>(changed), 0.2 * text);  // a replacement often is the same token
+  EXPECT_LT(static_cast<double>(changed), 0.6 * text);
 }
 
 TEST_F(MixtureTest, AllTokensButTheFirstAreTargetsOfThePretrainingTask) {

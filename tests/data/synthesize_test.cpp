@@ -154,6 +154,21 @@ TEST_F(SynthesizeTest, FeaturesAreTheSameWhateverHappens) {
   }
 }
 
+TEST_F(SynthesizeTest, TextIsNotSpoken) {
+  write_file(folder_ / "questions.tsv", "question\tanswer\nWho?\tMe.\nWhere?\tHere.\n");
+  write_file(folder_ / "text.yaml", "synthesize: text\noutput: " + (folder_ / "text").string() +
+                                        "\nrows: 6\nsources: [{instructions: " +
+                                        (folder_ / "questions.tsv").string() + ", share: 1}]\n");
+  run(folder_ / "text.yaml");
+  const auto rows = read_token_file(folder_ / "text.jsonl");
+  ASSERT_EQ(rows.size(), 6U);
+  for (const auto& row : rows) {
+    EXPECT_EQ(row.answer, row.text == "Who?" ? "Me." : "Here.");
+    EXPECT_TRUE(row.sound.empty());
+    EXPECT_EQ(row.seconds, 0);
+  }
+}
+
 TEST_F(SynthesizeTest, RefusesToGoOnWithAnotherRecipeOrOtherTexts) {
   const auto path = recipe("out", "audio");
   run(path, 1, 1);
@@ -228,7 +243,7 @@ TEST_F(SynthesizeTest, SaysWhatIsWrongWithARecipe) {
   };
   const std::string sentences = (folder_ / "sentences.txt").string();
   const std::string start = "synthesize: audio\noutput: " + (folder_ / "bad").string() + "\n";
-  EXPECT_CONTAINS(error("synthesize: music\noutput: x\n"), "must be \"codes\", \"features\" or \"audio\"");
+  EXPECT_CONTAINS(error("synthesize: music\noutput: x\n"), "must be \"codes\", \"features\", \"audio\" or \"text\"");
   EXPECT_CONTAINS(error(start), "at least one source");
   EXPECT_CONTAINS(error(start + "sources: [{sentences: " + sentences + ", shares: 1}]\n"),
                   "bad.yaml:3: sources[0]: unknown key \"shares\"; did you mean \"share\"?");

@@ -19,6 +19,16 @@ TEST(Schedule, WarmsUpThenFollowsACosine) {
   EXPECT_NEAR(learning_rate(config, 500), 0.1, 1e-12);
 }
 
+TEST(Schedule, ALaterEndOfTheCosineLeavesTheRateHighForTheNextRun) {
+  ScheduleConfig whole;
+  whole.peak = 1.0, whole.warmup_steps = 10, whole.total_steps = 110, whole.final_share = 0.1;
+  ScheduleConfig half = whole;
+  half.total_steps = 60, half.decay_steps = 110;
+  half.validate();
+  for (const int64_t step : {0, 9, 35, 60}) EXPECT_EQ(learning_rate(half, step), learning_rate(whole, step));
+  EXPECT_NEAR(learning_rate(half, 60), 0.55, 1e-12);
+}
+
 TEST(Schedule, StaysConstantWithoutATotal) {
   ScheduleConfig config;
   config.peak = 0.5;
@@ -35,6 +45,9 @@ TEST(Schedule, RefusesNonsense) {
   EXPECT_THROW(config.validate(), Error);
   config = {};
   config.final_share = 1.5;
+  EXPECT_THROW(config.validate(), Error);
+  config = {};
+  config.total_steps = 100, config.decay_steps = 50;
   EXPECT_THROW(config.validate(), Error);
 }
 

@@ -1,9 +1,11 @@
-"""SmolLM2 through `ichigo chat` against transformers in float32 on the same GGUF: the same greedy answers to 20 prompts.
+"""SmolLM2 through ichigo against transformers in float32 on the same GGUF: greedy answers to 20 prompts, and perplexity.
 
-Exits 1 when an answer differs. Needs transformers, accelerate, gguf and torch.
+Exits 1 when an answer differs or the perplexities by more than 0.01 %. Needs transformers, accelerate, gguf and torch.
 """
 
 import argparse
+import json
+import math
 import pathlib
 import subprocess
 import sys
@@ -36,11 +38,28 @@ PROMPTS = [
 ]
 
 
+CONTEXT, WINDOWS = 512, 8
+
+
+def perplexity(model, ids):
+    """As llama.cpp: the second half of each window counts."""
+    total, count = 0.0, 0
+    for window in range(WINDOWS):
+        tokens = ids[:, window * CONTEXT : (window + 1) * CONTEXT]
+        with torch.inference_mode():
+            likely = model(tokens).logits[0].log_softmax(-1)
+        for i in range(CONTEXT // 2, CONTEXT - 1):
+            total += likely[i, tokens[0, i + 1]].item()
+            count += 1
+    return math.exp(-total / count)
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--weights", type=pathlib.Path, required=True, help="folder with SmolLM2's model.gguf")
     parser.add_argument("--program", default="build/release/ichigo")
     parser.add_argument("--tokens", type=int, default=48)
+    parser.add_argument("--text", type=pathlib.Path, default="data/sentences.txt", help="for the perplexity")
     options = parser.parse_args()
     torch.manual_seed(0)
     load = {"gguf_file": "model.gguf"}
@@ -61,7 +80,13 @@ def main():
         else:
             print(f"{prompt}\n  theirs {theirs!r}\n  ours   {ours!r}")
     print(f"{same} of {len(PROMPTS)} greedy answers identical")
-    sys.exit(0 if same == len(PROMPTS) else 1)
+
+    command = [options.program, "evaluate", "perplexity", str(options.text), "--model", str(options.weights), "--json"]
+    out = subprocess.run([*command, "--limit", str(WINDOWS)], check=True, capture_output=True, text=True).stdout
+    ours = json.loads(out)["perplexity"]
+    theirs = perplexity(model, tokenizer(options.text.read_text(), return_tensors="pt", add_special_tokens=False).input_ids)
+    print(f"perplexity of {options.text}: ours {ours:.4f}, transformers' {theirs:.4f}")
+    sys.exit(0 if same == len(PROMPTS) and abs(ours / theirs - 1) < 1e-4 else 1)
 
 
 if __name__ == "__main__":

@@ -16,6 +16,8 @@ class MappedFile {
 
   std::span<const std::byte> bytes() const { return {data_, size_}; }
   const std::filesystem::path& path() const { return path_; }
+  // Gives the memory of the pages that lie wholly within `part` back to the system; they are read again when needed.
+  void release(std::span<const std::byte> part) const;
 
  private:
   std::filesystem::path path_;

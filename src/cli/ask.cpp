@@ -17,6 +17,7 @@ struct Arguments {
   std::string file, text, model;
   bool json = false, cascade = false;
   int threads = 0;
+  EarFiles ear;
   AudioLimits limits;
   ConversationConfig config;
 };
@@ -43,7 +44,7 @@ void ask(const Arguments& arguments) {
   } else {
     const auto folder = find_model(arguments.model);
     name = folder.string();
-    assistant = std::make_unique<Conversation>(load_model(folder, true), arguments.config);
+    assistant = std::make_unique<Conversation>(load_hearing_model(folder, arguments.ear), arguments.config);
   }
   const double load = watch.lap();
   Reply reply = assistant->hear(samples, arguments.text, [&](std::string_view piece) {
@@ -72,9 +73,11 @@ void add_ask_command(CLI::App& app) {
   command->add_option("file", arguments->file, "The recording: WAV, FLAC, OGG or MP3, any rate and channels")
       ->required();
   command->add_option("--text", arguments->text, "Typed words that go before the speech in the same turn");
-  command->add_option("--model", arguments->model, "Folder of the model (default: $ICHIGO_MODEL or models/mini)");
+  command->add_option("--model", arguments->model,
+                      "Folder of the model, or a GGUF file (default: $ICHIGO_MODEL or models/mini)");
   command->add_flag("--cascade", arguments->cascade, "Whisper, then a language model, both fetched by: fetch base");
   command->add_flag("--json", arguments->json, "Print one JSON object; times in milliseconds");
+  add_ear_options(*command, arguments->ear);
   add_threads_option(*command, arguments->threads);
   add_max_seconds_option(*command, arguments->limits.max_seconds);
   add_generation_options(*command, arguments->config);

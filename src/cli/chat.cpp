@@ -25,7 +25,7 @@ void chat(const Arguments& arguments) {
   config.system_prompt = arguments.system;
   set_threads(arguments.threads);
   Conversation conversation(
-      load_model(base ? require_base("smollm2-135m-instruct") : resolve_base(arguments.model), false, arguments.dtype),
+      load_text_model(base ? require_base("smollm2-135m-instruct") : resolve_base(arguments.model), arguments.dtype),
       config);
   const Reply reply = conversation.ask(arguments.text, [](std::string_view piece) {
     std::fwrite(piece.data(), 1, piece.size(), stdout);

@@ -1,5 +1,5 @@
-// The program of a core-only build: nothing but `ichigo train RECIPE.yaml [--steps N] [--seconds S]`, for a machine that
-// has only libtorch. The whole program is main.cpp.
+// The program of a core-only build: nothing but `ichigo train RECIPE.yaml [--steps N] [--seconds S]`, for a machine
+// that has only libtorch. The whole program is main.cpp.
 #include <cstdio>
 #include <cstdlib>
 #include <exception>

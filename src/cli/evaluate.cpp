@@ -33,6 +33,7 @@ struct Arguments {
   size_t limit = 0;
   bool as_json = false;
   int threads = 0;
+  EarFiles ear;
   AudioLimits limits;
   ConversationConfig config;
 };
@@ -77,8 +78,9 @@ std::string percent(double share) {
 
 std::unique_ptr<Assistant> load_assistant(const Arguments& arguments) {
   if (arguments.with == "cascade") return std::make_unique<Cascade>(load_cascade(arguments.model, arguments.config));
-  return std::make_unique<Conversation>(load_model(find_model(arguments.model), arguments.with == "fused"),
-                                        arguments.config);
+  const auto model = find_model(arguments.model);
+  return std::make_unique<Conversation>(
+      arguments.with == "fused" ? load_hearing_model(model, arguments.ear) : load_text_model(model), arguments.config);
 }
 
 void questions(const Arguments& arguments) {
@@ -116,14 +118,15 @@ void questions(const Arguments& arguments) {
 
 std::function<std::string(std::span<const float>)> load_transcriber(const Arguments& arguments) {
   if (arguments.with == "fused") {
-    auto model = std::make_shared<Conversation>(load_model(find_model(arguments.model), true), arguments.config);
+    auto model = std::make_shared<Conversation>(load_hearing_model(find_model(arguments.model), arguments.ear),
+                                                arguments.config);
     return [model](std::span<const float> samples) { return model->transcribe(samples); };
   }
   auto recogniser = std::make_shared<Recogniser>(
       arguments.model.empty() ? load_whisper_base() : load_recogniser(resolve_base(arguments.model)));
   if (arguments.with == "codes") {
-    require(!arguments.tokenizer.empty(), "--with codes needs --tokenizer, the sound tokenizer's weights");
-    SoundTokenizer tokenizer(recogniser->whisper.encoder, load_bottleneck(arguments.tokenizer));
+    require(!arguments.ear.sound_tokenizer.empty(), "--with codes needs --tokenizer, the sound tokenizer's weights");
+    SoundTokenizer tokenizer(recogniser->whisper.encoder, load_bottleneck(arguments.ear.sound_tokenizer));
     return [recogniser, tokenizer](std::span<const float> samples) {
       return recogniser->transcribe_through_codes(tokenizer, samples);
     };
@@ -181,7 +184,7 @@ void sound_tokenizer(const Arguments& arguments) {
 void perplexity(const Arguments& arguments) {
   const std::string text = read_file(arguments.list);
   set_threads(arguments.threads);
-  const FusedModel model = load_model(find_model(arguments.model), false, arguments.dtype);
+  const FusedModel model = load_text_model(find_model(arguments.model), arguments.dtype);
   // A BOS token takes the first place of every window where the vocabulary adds one.
   const auto opening = model.tokenizer->encode("", true);
   const auto ids = model.tokenizer->encode(text);
@@ -210,6 +213,7 @@ void add_list_options(CLI::App& command, Arguments& arguments, const std::vector
   command.add_option(
       "--model", arguments.model,
       "Folder of the model (default: $ICHIGO_MODEL or models/mini; cascade and whisper: the base weights)");
+  add_ear_options(command, arguments.ear);  // with codes: the sound tokenizer whose codes Whisper's decoder reads
   command.add_option("--rows", arguments.rows, "Write a TSV with a row for each item");
   command.add_option("--limit", arguments.limit, "Only the first rows of the list (0: all)");
   command.add_flag("--json", arguments.as_json, "Print one JSON object");
@@ -236,8 +240,6 @@ void add_evaluate_command(CLI::App& app) {
   auto* write = command->add_subcommand("transcripts", "Word error rate, after Whisper's English normaliser");
   write->add_option("list", arguments->list, "TSV with the columns path and transcript")->required();
   add_list_options(*write, *arguments, {"fused", "cascade", "whisper", "codes"});
-  write->add_option("--tokenizer", arguments->tokenizer,
-                    "With codes: weights of a sound tokenizer, whose codes Whisper's decoder reads");
   write->callback([arguments] { transcripts(*arguments); });
 
   arguments = std::make_shared<Arguments>();

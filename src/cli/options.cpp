@@ -76,11 +76,29 @@ fs::path find_model(const std::string& named) {
        ": name one with --model, train one (ichigo train), or run \"ichigo fetch base\" and use --cascade");
 }
 
-FusedModel load_model(const fs::path& folder, bool with_ear, const std::string& dtype) {
-  FusedModel model = load_fused_model(folder, parse_dtype(dtype, c10::kCPU), with_ear);
-  require(!with_ear || model.sound_tokenizer, folder.string(),
-          " is a text-only model, which cannot hear: its folder has no ichigo.json; use --cascade");
-  return model;
+void add_ear_options(CLI::App& command, EarFiles& ear) {
+  const char* group = "Ear";
+  command
+      .add_option("--tokenizer", ear.sound_tokenizer, "Weights of the sound tokenizer (default: as ichigo.json says)")
+      ->group(group);
+  command.add_option("--whisper", ear.whisper, "Whisper's weights, whose encoder it hears with")->group(group);
+}
+
+EarFiles ear_of(const fs::path& model, const EarFiles& named) {
+  const EarFiles ear =
+      named.empty() ? find_ear(model) : EarFiles{resolve_base(named.sound_tokenizer), resolve_base(named.whisper)};
+  require(!ear.empty(), model.string(),
+          " is a text-only model, which cannot hear: there is no ichigo.json beside it that names an ear; use "
+          "--cascade, or name one with --tokenizer and --whisper");
+  return ear;
+}
+
+FusedModel load_text_model(const fs::path& model, const std::string& dtype) {
+  return load_fused_model(model, parse_dtype(dtype, c10::kCPU), {});
+}
+
+FusedModel load_hearing_model(const fs::path& model, const EarFiles& named) {
+  return load_fused_model(model, parse_dtype("auto", c10::kCPU), ear_of(model, named));
 }
 
 Recogniser load_whisper_base() {
@@ -90,7 +108,7 @@ Recogniser load_whisper_base() {
 Cascade load_cascade(const std::string& model, ConversationConfig config) {
   const fs::path folder = model.empty() ? require_base("smollm2-135m-instruct") : resolve_base(model);
   config.system_prompt = kSpokenSystemPrompt;
-  return {load_whisper_base(), load_model(folder, false, kTextDtype), std::move(config)};
+  return {load_whisper_base(), load_text_model(folder, kTextDtype), std::move(config)};
 }
 
 }  // namespace ichigo

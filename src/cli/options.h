@@ -24,9 +24,14 @@ void add_generation_options(CLI::App& command, ConversationConfig& config);
 // Throws Error that says what to do when there is none.
 std::filesystem::path find_model(const std::string& named);
 
-// A language model that computes in `dtype` (auto, float32, bfloat16). Throws Error; with an ear, also when it has
-// none.
-FusedModel load_model(const std::filesystem::path& folder, bool with_ear, const std::string& dtype = "auto");
+// --tokenizer and --whisper, for a model that has no ichigo.json beside it.
+void add_ear_options(CLI::App& command, EarFiles& ear);
+// The ear that was named, or the one beside the model. Throws Error when there is neither.
+EarFiles ear_of(const std::filesystem::path& model, const EarFiles& named);
+// A language model without ear that computes in `dtype` (auto, float32, bfloat16). Throws Error.
+FusedModel load_text_model(const std::filesystem::path& model, const std::string& dtype = "auto");
+// A model that hears, in the processor's fast type. Throws Error.
+FusedModel load_hearing_model(const std::filesystem::path& model, const EarFiles& named);
 // What a plain language model computes in unless asked: bfloat16 rounds its logits so coarsely that the likeliest token
 // often is a tie.
 constexpr const char* kTextDtype = "float32";

@@ -19,6 +19,7 @@ struct Arguments {
   std::string file, model;
   int threads = 0;
   bool text = false;
+  EarFiles ear;
   AudioLimits limits;
 };
 
@@ -43,7 +44,8 @@ void tokenize_text(const Arguments& arguments) {
 void tokenize_speech(const Arguments& arguments) {
   const auto samples = read_audio(arguments.file, arguments.limits);
   set_threads(arguments.threads);
-  const SoundTokenizer ear = load_ear(find_model(arguments.model));
+  const auto model = find_model(arguments.model);
+  const SoundTokenizer ear = load_ear(ear_of(model, arguments.ear));
   std::printf("%s\n", sound_string(ear.encode(samples)).c_str());
 }
 
@@ -55,6 +57,7 @@ void add_tokenize_command(CLI::App& app) {
   command->add_option("file", arguments->file, "The recording: WAV, FLAC, OGG or MP3, any rate and channels")
       ->required();
   command->add_option("--model", arguments->model, "Folder of the model (default: $ICHIGO_MODEL or models/mini)");
+  add_ear_options(*command, arguments->ear);
   add_threads_option(*command, arguments->threads);
   add_max_seconds_option(*command, arguments->limits.max_seconds);
   command->add_flag("--text", arguments->text,

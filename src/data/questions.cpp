@@ -77,10 +77,14 @@ std::string number_words(int number) {
   return number % 10 == 0 ? tens : tens + " " + kSmall[static_cast<size_t>(number % 10)];
 }
 
-QuestionSet::QuestionSet(const std::filesystem::path& folder, Split split) {
+QuestionSet::QuestionSet(const std::filesystem::path& folder, Split split, const std::string& kind) {
   add_facts(folder, split);
   add_fixed(folder / "identity.tsv", "identity", split);
   add_fixed(folder / "small_talk.tsv", "small_talk", split);
+  std::erase_if(topics_, [&](const Topic& topic) { return !topic.kind.starts_with(kind); });
+  std::erase_if(fixed_, [&](const auto& fixed) { return !fixed.second.front().kind.starts_with(kind); });
+  require(!topics_.empty() || !fixed_.empty(), "there are no questions of the kind \"", kind,
+          "\": name capital, continent, currency, arithmetic, identity or small_talk");
 }
 
 void QuestionSet::add_facts(const std::filesystem::path& folder, Split split) {
@@ -197,8 +201,9 @@ std::vector<Question> QuestionSet::draw(int64_t count, uint64_t seed) const {
   // Rounding the running total gives every kind its share and all of them together exactly `count`.
   const auto quota = [&](double share) {
     share_done += share;
-    const double total = std::accumulate(kShares.begin(), kShares.end(), 0.0,
-                                         [](double sum, const TopicShare& topic) { return sum + topic.share; });
+    double total = 0;
+    for (const auto& topic : topics_) total += topic.share;
+    for (const auto& fixed : fixed_) total += fixed.first;
     return std::llround(static_cast<double>(count) * share_done / total) - static_cast<int64_t>(drawn.size());
   };
   for (const auto& topic : topics_) {

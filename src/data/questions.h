@@ -28,7 +28,8 @@ class QuestionSet {
  public:
   // Reads countries.tsv, phrasings.tsv, identity.tsv and small_talk.tsv of the folder. Throws Error naming file and
   // line: missing columns, an unknown topic, an unknown {name} in a template, a topic without phrasings.
-  QuestionSet(const std::filesystem::path& folder, Split split);
+  // Only kinds that begin with `kind` ("arithmetic"; "": all) are kept; an unknown one is an Error, too.
+  QuestionSet(const std::filesystem::path& folder, Split split, const std::string& kind = "");
 
   // `count` questions, shared among the kinds by fixed shares. Within a kind every fact comes once before any comes
   // again, each time in another phrasing as long as there are others; in random order.

@@ -71,12 +71,12 @@ AugmentationConfig read_augmentation(RecipeNode node) {
 Source read_source(RecipeNode& node) {
   Source source;
   const auto split = [&] { return parse_split(node.text("split", "train"), node.where()); };
-  for (const char* key : {"questions", "sentences", "instructions", "recordings", "split", "path_contains"})
+  for (const char* key : {"questions", "sentences", "instructions", "recordings", "split", "kind", "path_contains"})
     node.text(key, "");  // known
   int texts = 0;
   if (node.has("questions")) {
     ++texts;
-    source.questions.emplace(node.path("questions"), split());
+    source.questions.emplace(node.path("questions"), split(), node.text("kind", ""));
   }
   if (node.has("sentences")) {
     ++texts;

@@ -3,7 +3,7 @@
 //   synthesize: codes | features | audio | text (typed, nobody speaks)      output: PATH      seed: 1
 //   tokenizer: PATH (codes)   whisper: PATH or base:NAME (codes, features)   cut_to_length, tail_frames (features)
 //   rows: how many rows are drawn from the sources that have a share
-//   sources: a list of {questions: FOLDER, split: train | unseen, share: 0.6},
+//   sources: a list of {questions: FOLDER, split: train | unseen, share: 0.6} (kind: arithmetic, say, for only those),
 //     {sentences: FILE, split: train | unseen, share: 0.2}, {instructions: TSV, share: 0.2},
 //     {recordings: TSV or FOLDER, copies: 2}; copies instead of share: each text so many times, beside "rows";
 //     sentences also take join: N (up to N of them make one text, so that clips vary in length), recordings

@@ -63,34 +63,40 @@ at::Tensor extend_embedding(const at::Tensor& old_rows, int64_t vocab_size, int6
   return at::cat({old_float, mean + spread * directions}, 0);
 }
 
-SoundTokenizer load_ear(const std::filesystem::path& folder) {
+EarFiles find_ear(const std::filesystem::path& model) {
+  const auto folder = std::filesystem::is_directory(model) ? model : model.parent_path();
   const auto description = folder / kParts;
-  require(std::filesystem::exists(description), folder.string(), " has no ", kParts,
-          ", which names the parts of a model's ear: it is a text-only model, or none");
+  if (!std::filesystem::exists(description)) return {};
   const auto parts = nlohmann::json::parse(read_file(description), nullptr, false);
   const auto part = [&](const char* key) {
     require(parts.is_object() && parts.contains(key) && parts[key].is_string(), description.string(),
             " must be a JSON object that names \"sound_tokenizer\" and \"whisper\"");
     return folder / parts[key].get<std::string>();
   };
-  return SoundTokenizer::load(part("sound_tokenizer"), part("whisper"), at::kFloat);
+  return {part("sound_tokenizer"), part("whisper")};
 }
 
-FusedModel load_fused_model(const std::filesystem::path& folder, at::ScalarType dtype, bool with_ear) {
-  ModelDirectory directory = open_model_directory(folder);
+SoundTokenizer load_ear(const EarFiles& ear) {
+  require(!ear.sound_tokenizer.empty() && !ear.whisper.empty(),
+          "an ear has two parts, a sound tokenizer and a Whisper; name both");
+  return SoundTokenizer::load(ear.sound_tokenizer, ear.whisper, at::kFloat);
+}
+
+FusedModel load_fused_model(const std::filesystem::path& path, at::ScalarType dtype, const EarFiles& ear) {
+  ModelDirectory directory = open_model_directory(path);
   FusedModel model;
   model.config = LlamaConfig::from_json(directory.config);
-  require(directory.tokenizer.vocabulary_size() <= model.config.vocab_size, folder.string(), ": the tokenizer has ",
+  require(directory.tokenizer.vocabulary_size() <= model.config.vocab_size, path.string(), ": the tokenizer has ",
           directory.tokenizer.vocabulary_size(), " tokens, but the model only ", model.config.vocab_size,
           " embedding rows: they do not belong together");
   model.decoder = load_llama(model.config, *directory.weights, dtype);
   model.tokenizer = std::make_unique<BytePairTokenizer>(std::move(directory.tokenizer));
   model.chat_template = recognize_chat_template(directory.chat_template);
   model.stop_tokens = directory.stop_tokens;
-  if (!with_ear || !std::filesystem::exists(folder / kParts)) return model;
-  model.sound_tokenizer = load_ear(folder);
+  if (ear.empty()) return model;
+  model.sound_tokenizer = load_ear(ear);
   const SoundVocabulary sounds(*model.tokenizer);
-  require(sounds.codes() >= model.sound_tokenizer->config().codes, folder.string(), ": the sound tokenizer has ",
+  require(sounds.codes() >= model.sound_tokenizer->config().codes, path.string(), ": the sound tokenizer has ",
           model.sound_tokenizer->config().codes, " codes, but the vocabulary only ", sounds.codes(), " sound tokens");
   return model;
 }

@@ -51,11 +51,21 @@ struct FusedModel {
   std::optional<SoundTokenizer> sound_tokenizer;  // none: a text model
 };
 
-// Throws Error that names the part that is missing or does not belong. `with_ear` false leaves the ear out (text only).
-FusedModel load_fused_model(const std::filesystem::path& folder, at::ScalarType dtype, bool with_ear = true);
+// Where the parts of an ear lie: a sound tokenizer as load_bottleneck reads it, and a Whisper as load_whisper does.
+struct EarFiles {
+  std::filesystem::path sound_tokenizer, whisper;
+  bool empty() const { return sound_tokenizer.empty() && whisper.empty(); }
+};
+// Those that ichigo.json names, in the model's folder or beside its GGUF file; empty when there is none. Throws Error
+// when it names no parts.
+EarFiles find_ear(const std::filesystem::path& model);
 
-// The ear of such a folder alone, in float32, as training data is tokenised: sound codes do not depend on the
-// processor's fast type. Throws Error when the folder has none or its parts do not belong together.
-SoundTokenizer load_ear(const std::filesystem::path& folder);
+// `model`: a folder or a GGUF file. Without an ear it is a text model. Throws Error that names the part that is missing
+// or does not belong.
+FusedModel load_fused_model(const std::filesystem::path& model, at::ScalarType dtype, const EarFiles& ear);
+
+// An ear alone, in float32, as training data is tokenised: sound codes do not depend on the processor's fast type.
+// Throws Error when a part is missing or they do not belong together.
+SoundTokenizer load_ear(const EarFiles& ear);
 
 }  // namespace ichigo

@@ -205,6 +205,7 @@ std::shared_ptr<Llama> load_llama(const LlamaConfig& config, const WeightFile& w
   for (auto& [name, parameter] : model->hugging_face_parameters()) {
     parameter.set_requires_grad(false);
     parameter.copy_(weights.load_as(name, dtype));
+    weights.release(name);  // else a model would take its size twice
   }
   model->eval();
   return model;

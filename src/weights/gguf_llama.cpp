@@ -67,6 +67,7 @@ class LlamaGguf : public WeightFile {
   at::Tensor load_as(const std::string& name, at::ScalarType dtype) const override {
     return arrange(name, file_->load_as(original(name), dtype));
   }
+  void release(const std::string& name) const override { file_->release(original(name)); }
 
  private:
   const std::string& original(const std::string& name) const {

@@ -45,6 +45,10 @@ class MappedWeights : public Interface {
     if (!stored.blocks) return load(name).to(dtype);
     return dequantize_blocks(*stored.blocks, file_->bytes().subspan(stored.offset, stored.bytes), info.shape, dtype);
   }
+  void release(const std::string& name) const override {
+    const StoredTensor& stored = find(name).second;
+    file_->release(file_->bytes().subspan(stored.offset, stored.bytes));
+  }
 
  protected:
   std::pair<const TensorInfo&, const StoredTensor&> find(const std::string& name) const {

@@ -169,6 +169,7 @@ class ShardedReader : public WeightFile {
   at::Tensor load_as(const std::string& name, at::ScalarType dtype) const override {
     return shard(name).load_as(name, dtype);
   }
+  void release(const std::string& name) const override { shard(name).release(name); }
 
  private:
   const Reader& shard(const std::string& name) const {

@@ -27,6 +27,9 @@ class WeightFile {
   // The same converted to `dtype`; block-quantised tensors of GGUF and safetensors go there without a float32 copy.
   virtual at::Tensor load_as(const std::string& name, at::ScalarType dtype) const { return load(name).to(dtype); }
 
+  // Gives the memory of a tensor that was copied back to the system. Views of it stay valid, and are read again.
+  virtual void release(const std::string&) const {}
+
   // Texts by name, where the format has such a place (safetensors' __metadata__); empty otherwise.
   virtual const std::map<std::string, std::string>& metadata_texts() const {
     static const std::map<std::string, std::string> none;

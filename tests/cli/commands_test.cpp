@@ -62,7 +62,7 @@ TEST_F(Commands, TokenizePrintsTheSoundString) {
   ASSERT_EQ(printed.code, 0) << printed.err;
   ASSERT_TRUE(printed.out.ends_with("\n"));
   const auto codes = parse_sound_string(printed.out.substr(0, printed.out.size() - 1));
-  EXPECT_EQ(codes, load_ear(model_).encode(read_audio(recording_)));
+  EXPECT_EQ(codes, load_ear(find_ear(model_)).encode(read_audio(recording_)));
 }
 
 TEST_F(Commands, ChatAnswersTypedText) {
@@ -104,15 +104,15 @@ TEST_F(Commands, ConvertWritesAModelThatHearsTheSame) {
                    model_ + "/sound_tokenizer.safetensors", "--whisper", model_ + "/whisper.safetensors"});
   ASSERT_EQ(converted.code, 0) << converted.err;
   const auto samples = read_audio(recording_);
-  const auto before = load_ear(model_).encode(samples);
-  const auto after = load_ear(out).encode(samples);
+  const auto before = load_ear(find_ear(model_)).encode(samples);
+  const auto after = load_ear(find_ear(out)).encode(samples);
   ASSERT_EQ(before.size(), after.size());
   int same = 0;
   for (size_t i = 0; i < before.size(); ++i) same += before[i] == after[i] ? 1 : 0;
   EXPECT_GE(same, 20);  // of 25: 8-bit weights move a code here and there
 
-  const FusedModel large = load_fused_model(model_, at::kFloat, false);
-  const FusedModel small = load_fused_model(out, at::kFloat, false);
+  const FusedModel large = load_fused_model(model_, at::kFloat, {});
+  const FusedModel small = load_fused_model(out, at::kFloat, {});
   const auto logits = [](const FusedModel& model) {
     KeyValueCache cache;
     const at::Tensor ids = at::arange(100, 130, at::kLong);
@@ -141,6 +141,28 @@ TEST_F(Commands, InspectSaysWhatAModelHolds) {
   const auto ear = run_program({"inspect", model_ + "/sound_tokenizer.safetensors"});
   EXPECT_CONTAINS(ear.out, "sound tokenizer (WhisperVQ)");
   EXPECT_COMPLAINS(run_program({"inspect", recording_}), 1, "no weight file");
+}
+
+TEST_F(Commands, AGgufFileHearsWithTheEarThatIsNamed) {
+  const std::string gguf = folder_ / "decoder.gguf";
+  ASSERT_EQ(run_program({"convert", model_, gguf, "--to", "gguf", "--type", "bf16"}).code, 0);
+  const std::vector<std::string> ear = {"--tokenizer", model_ + "/sound_tokenizer.safetensors", "--whisper",
+                                        model_ + "/whisper.safetensors"};
+  const auto answer = [&](const std::string& model, const std::vector<std::string>& more) {
+    std::vector<std::string> arguments = {"ask", recording_, "--json", "--max-tokens", "8", "--model", model};
+    arguments.insert(arguments.end(), more.begin(), more.end());
+    const auto asked = run_program(arguments);
+    EXPECT_EQ(asked.code, 0) << asked.err;
+    return asked.code == 0 ? json::parse(asked.out)["answer"] : json();
+  };
+  EXPECT_EQ(answer(gguf, ear), answer(model_, {}));
+  EXPECT_COMPLAINS(run_program({"ask", recording_, "--model", gguf}), 1, "name one with --tokenizer and --whisper");
+  EXPECT_COMPLAINS(run_program({"ask", recording_, "--model", gguf, ear[0], ear[1]}), 1, "name both");
+  // Or with the one that ichigo.json names beside it.
+  for (const char* name : {"ichigo.json", "sound_tokenizer.safetensors", "whisper.safetensors"}) {
+    std::filesystem::copy(model_ + "/" + name, folder_ / name);
+  }
+  EXPECT_EQ(answer(gguf, {}), answer(model_, {}));
 }
 
 TEST_F(Commands, AModelWithAMissingPartIsNamed) {

@@ -180,5 +180,13 @@ TEST_F(SmallQuestions, SayWhatIsWrong) {
   EXPECT_CONTAINS(error(), "countries.tsv has no column \"capital\"");
 }
 
+TEST(QuestionSet, MayHoldOneKindOnly) {
+  const QuestionSet sums(std::filesystem::path(ICHIGO_SOURCE_DIR) / "data", Split::kTrain, "arithmetic");
+  const auto drawn = sums.draw(200, 1);
+  EXPECT_EQ(drawn.size(), 200U);
+  for (const auto& question : drawn) EXPECT_TRUE(question.kind.starts_with("arithmetic_")) << question.kind;
+  EXPECT_THROW(QuestionSet(std::filesystem::path(ICHIGO_SOURCE_DIR) / "data", Split::kTrain, "music"), Error);
+}
+
 }  // namespace
 }  // namespace ichigo

@@ -2,6 +2,9 @@
 
 #include <ATen/ATen.h>
 #include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <fstream>
 
 #include "files.h"
 #include "golden.h"
@@ -41,6 +44,28 @@ TEST(OpenWeights, TensorsOutliveTheirFile) {
   write_safetensors(folder / "m.safetensors", {{"a", at::arange(1000), {}}});
   const at::Tensor a = open_weights(folder / "m.safetensors")->load("a");
   EXPECT_EQ(a.sum().item<int64_t>(), 499500);
+}
+
+int64_t resident_bytes() {
+  std::ifstream statm("/proc/self/statm");
+  int64_t pages = 0, resident = 0;
+  statm >> pages >> resident;
+  return resident * ::sysconf(_SC_PAGESIZE);
+}
+
+TEST(WeightFile, ReleasedTensorsTakeNoMemoryAndStayReadable) {
+  constexpr int64_t kMegabytes = 64, kFloats = kMegabytes * 1024 * 1024 / 4;
+  const test::TemporaryFolder folder;
+  write_safetensors(folder / "m.safetensors", {{"a", at::ones({kFloats}), {}}, {"b", at::arange(4), {}}});
+  const auto file = open_weights(folder / "m.safetensors");
+  const at::Tensor view = file->load("a");
+  EXPECT_EQ(view.sum().item<double>(), kFloats);
+  const int64_t before = resident_bytes();
+  file->release("a");
+  EXPECT_LT(resident_bytes(), before - kMegabytes * 900 * 1024);
+  EXPECT_EQ(view[kFloats - 1].item<float>(), 1);
+  file->release("b");  // shares a page with what is beside it
+  EXPECT_TRUE(file->load("b").equal(at::arange(4)));
 }
 
 }  // namespace

@@ -82,7 +82,7 @@ def main():
     english = options.folder / "english.txt"
     english.write_text((options.words.read_text() + "\n") * 200, newline="")
     mixed = options.folder / "mixed.txt"
-    mixed.write_text(text.read_text(newline="") * 20, newline="")
+    mixed.write_bytes(text.read_bytes() * 20)
     empty = options.folder / "empty.txt"
     empty.write_text("")
 

@@ -30,7 +30,7 @@ Conversation::Conversation(FusedModel model, ConversationConfig config)
   stops.insert(stops.end(), model_.stop_tokens.begin(), model_.stop_tokens.end());
   stops.push_back(prompt_.end_of_turn());
   sampler_ = Sampler(config_.sampling);
-  if (model_.tokenizer->id_of(sound_token(0)) >= 0) sounds_.emplace(*model_.tokenizer);
+  if (model_.tokenizer->id_of(sound_token(0)) >= 0) sound_ids_ = SoundVocabulary(*model_.tokenizer).ranges();
 }
 
 void Conversation::reset() {
@@ -101,9 +101,7 @@ Reply Conversation::generate(std::vector<int64_t>& tokens, KeyValueCache& cache,
   };
   const auto choose = [&](const at::Tensor& hidden) {
     at::Tensor logits = model_.decoder->logits(hidden.slice(0, hidden.size(0) - 1)).view(-1).contiguous();
-    if (sounds_) {  // an answer is text
-      for (const auto& [begin, end] : sounds_->ranges()) logits.slice(0, begin, end).fill_(kNever);
-    }
+    for (const auto& [begin, end] : sound_ids_) logits.slice(0, begin, end).fill_(kNever);
     return sampler.sample({logits.const_data_ptr<float>(), static_cast<size_t>(logits.numel())}, tokens);
   };
   Stopwatch watch;

@@ -4,6 +4,7 @@
 #pragma once
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "assistant/assistant.h"
@@ -47,8 +48,8 @@ class Conversation : public Assistant {
   ConversationConfig config_;
   ChatPrompt prompt_;
   Sampler sampler_;
-  std::optional<SoundVocabulary> sounds_;  // none in a text model's vocabulary
-  KeyValueCache cache_;                    // holds a prefix of tokens_
+  std::vector<std::pair<int64_t, int64_t>> sound_ids_;  // ranges that an answer never has; none in a text model
+  KeyValueCache cache_;                                 // holds a prefix of tokens_
   std::vector<int64_t> tokens_;
   std::vector<int> last_sound_;
 };

@@ -54,10 +54,16 @@ void write_encoder(const fs::path& out, const WhisperEncoder& encoder, std::opti
   std::vector<TensorToWrite> tensors;
   for (const auto& item : encoder.named_parameters()) {
     const at::Tensor tensor = item.value().detach();
-    tensors.push_back({"encoder." + item.key(), tensor.to(at::kBFloat16)});
-    if (tensor.dim() == 2 && type) tensors.back() = {"encoder." + item.key(), tensor, type};
+    tensors.emplace_back("encoder." + item.key(), tensor.sizes().vec(), at::kBFloat16,
+                         tensor.dim() == 2 ? type : std::nullopt, [tensor] { return tensor; });
   }
   write_safetensors(out, tensors);
+}
+
+ModelDirectory open_for(const fs::path& out, const std::string& in) {
+  ModelDirectory model = open_model_directory(resolve_base(in));
+  require(!fs::exists(out) || !fs::equivalent(model.path, out), "the model cannot be converted in its own place");
+  return model;
 }
 
 void convert_to_gguf(const Arguments& arguments) {
@@ -67,8 +73,7 @@ void convert_to_gguf(const Arguments& arguments) {
   require(!fs::is_directory(out), out.string(), " is a folder: name the GGUF file to write");
   auto storage = GgufStorage::parse(arguments.type);
   if (!arguments.embedding.empty()) storage.embedding = block_storage(arguments.embedding);
-  const ModelDirectory model = open_model_directory(resolve_base(arguments.in));
-  require(!fs::exists(out) || !fs::equivalent(model.path, out), "the model cannot be converted in its own place");
+  const ModelDirectory model = open_for(out, arguments.in);
   write_llama_gguf(out, model, storage);
   std::printf("%s: %.1f MB\n", out.c_str(), static_cast<double>(fs::file_size(out)) / 1e6);
 }
@@ -80,8 +85,7 @@ void convert(const Arguments& arguments) {
   require(arguments.tokenizer.empty() == arguments.whisper.empty(),
           "--tokenizer and --whisper belong together: both make the model's ear");
   require(!fs::exists(out) || fs::is_directory(out), out.string(), " exists and is no folder");
-  const ModelDirectory directory = open_model_directory(resolve_base(arguments.in));
-  require(!fs::exists(out) || !fs::equivalent(directory.path, out), "the model cannot be converted in its own place");
+  const ModelDirectory directory = open_for(out, arguments.in);
   const auto with_default = [&](const std::string& name) {
     return block_storage(!name.empty() ? name : arguments.type == "bf16" ? "bf16" : "q8_0");
   };

@@ -1,8 +1,5 @@
 #include "cli/evaluate.h"
 
-#include <ATen/ATen.h>
-#include <c10/core/GradMode.h>
-
 #include <CLI/CLI.hpp>
 #include <cstdio>
 #include <memory>

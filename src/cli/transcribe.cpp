@@ -24,7 +24,7 @@ struct Arguments {
   std::string model, tokenizer;
   int threads = 0;
   bool translate = false, fallback = false, as_json = false, sound_strings = false;
-  TranscriptionOptions options;
+  WhisperDecodingOptions decoding{.language = ""};
   AudioLimits limits;
 };
 
@@ -49,7 +49,7 @@ void print(const std::string& file, const Transcript& transcript, const Argument
   const std::string prefix = arguments.files.size() > 1 ? file + "\t" : "";
   if (arguments.as_json) {
     std::printf("%s\n", describe(file, transcript).dump().c_str());
-  } else if (arguments.options.decoding.timestamps) {
+  } else if (arguments.decoding.timestamps) {
     for (const Segment& segment : transcript.segments) {
       std::printf("%s[%s --> %s] %s\n", prefix.c_str(), clock_text(segment.begin).c_str(),
                   clock_text(segment.end).c_str(), segment.text.c_str());
@@ -62,8 +62,8 @@ void print(const std::string& file, const Transcript& transcript, const Argument
 
 void transcribe(const Arguments& arguments) {
   set_threads(arguments.threads);
-  TranscriptionOptions options = arguments.options;
-  if (arguments.fallback) options.temperatures = TranscriptionOptions::with_fallback().temperatures;
+  TranscriptionOptions options = arguments.fallback ? TranscriptionOptions::with_fallback() : TranscriptionOptions{};
+  options.decoding = arguments.decoding;
   if (arguments.translate) options.decoding.task = "translate";
   require(!arguments.sound_strings || !arguments.tokenizer.empty(),
           "--sound needs --tokenizer, the sound tokenizer that the codes are of");
@@ -108,7 +108,7 @@ void add_transcribe_command(CLI::App& app) {
   command->add_option("--tokenizer", arguments->tokenizer,
                       "Hear through the codes of this sound tokenizer (with its output blocks)");
   command->add_flag("--sound", arguments->sound_strings, "The files hold sound strings, as tokenize prints them");
-  auto& decoding = arguments->options.decoding;
+  auto& decoding = arguments->decoding;
   command->add_option("--language", decoding.language, "Its code: en, de, zh... (default: recognised)");
   command->add_flag("--translate", arguments->translate, "Write in English whatever is spoken");
   command->add_flag("--timestamps", decoding.timestamps, "A line for each segment, with its times");

@@ -180,8 +180,8 @@ SynthesisRecipe read_synthesis_recipe(const std::filesystem::path& path) {
   } else if (kind == "text") {
     recipe.kind = SynthesisKind::kText;
   } else {
-    require(kind == "codes", path.string(), ": \"synthesize\" must be \"codes\", \"features\", \"audio\" or \"text\", not \"",
-            kind, "\"");
+    require(kind == "codes", path.string(),
+            ": \"synthesize\" must be \"codes\", \"features\", \"audio\" or \"text\", not \"", kind, "\"");
     recipe.tokenizer = resolve_base(node.text("tokenizer"));
   }
   if (recipe.hears()) recipe.whisper = resolve_base(node.text("whisper"));

@@ -183,15 +183,22 @@ std::vector<std::pair<std::string, at::Tensor>> Llama::hugging_face_parameters()
   return named;
 }
 
+namespace {
+
+void check_tensor(const WeightFile& weights, const std::string& name, at::IntArrayRef sizes) {
+  const auto stored = weights.tensors().find(name);
+  require(stored != weights.tensors().end(), weights.path().string(), ": the model's weight ", name, " is missing");
+  require(sizes == at::IntArrayRef(stored->second.shape), weights.path().string(), ": ", name, " has the shape ",
+          at::IntArrayRef(stored->second.shape), ", but the model's configuration asks for ", sizes);
+}
+
+}  // namespace
+
 std::vector<TensorToWrite> llama_tensors(const LlamaConfig& config, const WeightFile& weights) {
   std::vector<TensorToWrite> tensors;
   for (const auto& [name, parameter] : Llama(config, at::TensorOptions().device(at::kMeta)).hugging_face_parameters()) {
-    const auto stored = weights.tensors().find(name);
-    require(stored != weights.tensors().end(), weights.path().string(), ": the model's weight ", name, " is missing");
-    require(parameter.sizes() == at::IntArrayRef(stored->second.shape), weights.path().string(), ": ", name,
-            " has the shape ", at::IntArrayRef(stored->second.shape), ", but the model's configuration asks for ",
-            parameter.sizes());
-    tensors.emplace_back(name, stored->second.shape, parameter.scalar_type(), std::nullopt,
+    check_tensor(weights, name, parameter.sizes());
+    tensors.emplace_back(name, parameter.sizes().vec(), parameter.scalar_type(), std::nullopt,
                          [&weights, name = name] { return weights.load(name); });
   }
   return tensors;
@@ -199,10 +206,10 @@ std::vector<TensorToWrite> llama_tensors(const LlamaConfig& config, const Weight
 
 std::shared_ptr<Llama> load_llama(const LlamaConfig& config, const WeightFile& weights, at::ScalarType dtype,
                                   at::Device device) {
-  llama_tensors(config, weights);  // checks them all before the first is read
   auto model = std::make_shared<Llama>(config, at::TensorOptions().dtype(dtype).device(device));
   const at::NoGradGuard no_grad;
   for (auto& [name, parameter] : model->hugging_face_parameters()) {
+    check_tensor(weights, name, parameter.sizes());
     parameter.set_requires_grad(false);
     parameter.copy_(weights.load_as(name, dtype));
     weights.release(name);  // else a model would take its size twice

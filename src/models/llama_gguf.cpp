@@ -69,12 +69,12 @@ json vocabulary_metadata(const ModelDirectory& model, const LlamaConfig& config)
 }  // namespace
 
 GgufStorage GgufStorage::parse(const std::string& name) {
-  if (name == "bf16") return {name, at::kBFloat16, {}, {}};
-  if (name == "f16") return {name, at::kHalf, {}, {}};
+  if (name == "bf16") return {at::kBFloat16, {}, {}};
+  if (name == "f16") return {at::kHalf, {}, {}};
   const auto blocks = parse_block_type(name);
   require(blocks.has_value(), "\"", name,
           "\" is no type that GGUF files are written in: use bf16, f16, q8_0, q5_1, q5_0, q4_1 or q4_0");
-  GgufStorage storage{name, at::kBFloat16, blocks, BlockType::kQ8_0};
+  GgufStorage storage{at::kBFloat16, blocks, BlockType::kQ8_0};
   file_type(storage);  // refuses what is only read
   return storage;
 }
@@ -87,18 +87,15 @@ void write_llama_gguf(const std::filesystem::path& path, const ModelDirectory& m
   metadata["general.file_type"] = file_type(storage);
   if (storage.matrices) metadata["general.quantization_version"] = 2;
 
+  const json config_json = config.to_json();
   auto tensors = llama_tensors(config, *model.weights);
   for (TensorToWrite& tensor : tensors) {
-    const std::string name = tensor.name;
     const bool matrix = tensor.shape.size() == 2;
-    const bool embedding = name == "model.embed_tokens.weight" || name == "lm_head.weight";
-    const int64_t heads = config.attention_bias                                  ? 0
-                          : name.find(".self_attn.q_proj.") != std::string::npos ? config.num_attention_heads
-                          : name.find(".self_attn.k_proj.") != std::string::npos ? config.num_key_value_heads
-                                                                                 : 0;
-    tensor.name = gguf_llama_name(name);
+    const bool embedding = tensor.name == "model.embed_tokens.weight" || tensor.name == "lm_head.weight";
+    tensor.name = gguf_llama_name(tensor.name);
     tensor.dtype = matrix ? storage.dtype : at::kFloat;
     if (matrix) tensor.blocks = embedding ? storage.embedding : storage.matrices;
+    const int64_t heads = gguf_permuted_heads(tensor.name, config_json);
     if (heads > 0) tensor.load = [load = tensor.load, heads] { return gguf_llama_rows(load(), heads); };
   }
   if (config.rope_scaling) {

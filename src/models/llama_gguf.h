@@ -10,7 +10,6 @@ namespace ichigo {
 
 // How matrices are stored; vectors are always float32.
 struct GgufStorage {
-  std::string name;  // "bf16", "f16" or that of a block type
   at::ScalarType dtype = at::kBFloat16;
   std::optional<BlockType> matrices, embedding;  // embedding: of the head too; none: `dtype`
 

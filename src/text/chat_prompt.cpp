@@ -15,14 +15,13 @@ void append(std::vector<int64_t>& to, const std::vector<int64_t>& from) {
 ChatPrompt::ChatPrompt(const BytePairTokenizer& tokenizer, ChatTemplate chat_template)
     : tokenizer_(tokenizer), chat_template_(std::move(chat_template)) {
   const bool llama3 = chat_template_.format == ChatFormat::kLlama3;
+  user_header_ = tokenizer.encode(chat_header(chat_template_.format, "user"));
   if (llama3) {
     bos_ = tokenizer.encode("<|begin_of_text|>");
-    user_header_ = tokenizer.encode("<|start_header_id|>user<|end_header_id|>\n\n");
-    turn_to_assistant_ = tokenizer.encode("<|eot_id|><|start_header_id|>assistant<|end_header_id|>\n\n");
+    turn_to_assistant_ = tokenizer.encode("<|eot_id|>" + chat_header(chat_template_.format, "assistant"));
     end_of_turn_ = tokenizer.id_of("<|eot_id|>");
   } else {
-    user_header_ = tokenizer.encode("<|im_start|>user\n");
-    turn_to_assistant_ = tokenizer.encode("<|im_end|>\n<|im_start|>assistant\n");
+    turn_to_assistant_ = tokenizer.encode("<|im_end|>\n" + chat_header(chat_template_.format, "assistant"));
     separator_ = tokenizer.encode("\n");
     end_of_turn_ = tokenizer.id_of("<|im_end|>");
   }
@@ -33,9 +32,7 @@ ChatPrompt::ChatPrompt(const BytePairTokenizer& tokenizer, ChatTemplate chat_tem
 std::vector<int64_t> ChatPrompt::opening(const std::optional<std::string>& system_prompt) const {
   std::vector<int64_t> ids = bos_;
   if (const auto system = chat_template_.system_message(system_prompt)) {
-    append(ids, tokenizer_.encode(chat_template_.format == ChatFormat::kLlama3
-                                      ? "<|start_header_id|>system<|end_header_id|>\n\n"
-                                      : "<|im_start|>system\n"));
+    append(ids, tokenizer_.encode(chat_header(chat_template_.format, "system")));
     append(ids, tokenizer_.encode(*system, false, false));
     ids.push_back(end_of_turn_);
     append(ids, separator_);

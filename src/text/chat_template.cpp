@@ -39,11 +39,6 @@ std::string spelled_system_message(const std::string& jinja) {
   return "";
 }
 
-std::string header(ChatFormat format, const std::string& role) {
-  return format == ChatFormat::kLlama3 ? "<|start_header_id|>" + role + "<|end_header_id|>\n\n"
-                                       : "<|im_start|>" + role + "\n";
-}
-
 }  // namespace
 
 std::optional<std::string> ChatTemplate::system_message(const std::optional<std::string>& given) const {
@@ -83,6 +78,11 @@ std::string plain_chat_template(ChatFormat format) {
          "'<|im_end|>\\n' }}{% endfor %}{% if add_generation_prompt %}{{ '<|im_start|>assistant\\n' }}{% endif %}";
 }
 
+std::string chat_header(ChatFormat format, const std::string& role) {
+  return format == ChatFormat::kLlama3 ? "<|start_header_id|>" + role + "<|end_header_id|>\n\n"
+                                       : "<|im_start|>" + role + "\n";
+}
+
 std::string render_chat(const ChatTemplate& chat_template, std::vector<Message> messages, bool generation_header) {
   const bool llama3 = chat_template.format == ChatFormat::kLlama3;
   std::optional<std::string> given;
@@ -94,12 +94,12 @@ std::string render_chat(const ChatTemplate& chat_template, std::vector<Message> 
   const std::string_view end = llama3 ? "<|eot_id|>" : "<|im_end|>\n";
   std::string out;
   if (llama3 && (system || !messages.empty())) out = "<|begin_of_text|>";
-  if (system) out.append(header(chat_template.format, "system")).append(*system).append(end);
+  if (system) out.append(chat_header(chat_template.format, "system")).append(*system).append(end);
   for (const Message& message : messages) {
-    out += header(chat_template.format, message.role);
+    out += chat_header(chat_template.format, message.role);
     out.append(llama3 ? trimmed(message.content) : std::string_view(message.content)).append(end);
   }
-  if (generation_header) out += header(chat_template.format, "assistant");
+  if (generation_header) out += chat_header(chat_template.format, "assistant");
   return out;
 }
 

@@ -34,6 +34,8 @@ ChatTemplate recognize_chat_template(const std::string& jinja);
 // The source of a template without additions.
 std::string plain_chat_template(ChatFormat format);
 
+// What opens a message of this role.
+std::string chat_header(ChatFormat format, const std::string& role);
 // The prompt text with the template's special tokens spelled out. With `generation_header` it ends with the
 // assistant's header. Llama 3 begins with <|begin_of_text|>.
 std::string render_chat(const ChatTemplate& chat_template, std::vector<Message> messages, bool generation_header);

@@ -31,6 +31,9 @@ nlohmann::json gguf_llama_config(const GgufFile& file);
 
 // The way back, tensor by tensor. GGUF's name of a Hugging Face tensor; throws Error for one that Llama has not.
 std::string gguf_llama_name(const std::string& hugging_face);
+// The heads whose rows llama.cpp permutes in the tensor of this GGUF name: of q and k, for Llama alone; else 0.
+// `config`: as of gguf_llama_config.
+int64_t gguf_permuted_heads(const std::string& name, const nlohmann::json& config);
 // The rows of q or k [heads x head_dim, ...] in llama.cpp's order for Llama.
 at::Tensor gguf_llama_rows(const at::Tensor& weight, int64_t heads);
 

@@ -34,17 +34,22 @@ std::optional<LayerName> split_layer_name(const std::string& name, std::string_v
                    name.substr(ending)};
 }
 
-// Throws Error for a name that Llama does not have.
-std::string hugging_face_name(const std::string& name) {
-  for (const auto& [gguf, hugging_face] : kNames) {
-    if (name == gguf) return std::string(hugging_face);
-  }
-  if (const auto split = split_layer_name(name, "blk.")) {
-    for (const auto& [gguf, hugging_face] : kLayerNames) {
-      if (split->part == gguf) return concat("model.layers.", split->layer, '.', hugging_face, split->ending);
+// The name of one side's tensor on the other side; nothing for a name that Llama does not have.
+enum class Naming { kGguf, kHuggingFace };
+std::optional<std::string> renamed(const std::string& name, Naming from) {
+  const bool gguf = from == Naming::kGguf;
+  const auto translate = [&](const auto& table, std::string_view text) -> std::optional<std::string> {
+    for (const auto& [of_gguf, of_hugging_face] : table) {
+      if (text == (gguf ? of_gguf : of_hugging_face)) return std::string(gguf ? of_hugging_face : of_gguf);
     }
-  }
-  fail("the GGUF tensor \"", name, "\" does not belong to a Llama model");
+    return std::nullopt;
+  };
+  if (const auto other = translate(kNames, name)) return other;
+  constexpr std::string_view kPrefixes[] = {"blk.", "model.layers."};
+  const auto split = split_layer_name(name, kPrefixes[gguf ? 0 : 1]);
+  const auto part = split ? translate(kLayerNames, split->part) : std::nullopt;
+  if (!part) return std::nullopt;
+  return concat(kPrefixes[gguf ? 1 : 0], split->layer, '.', *part, split->ending);
 }
 
 class LlamaGguf : public WeightFile {
@@ -52,10 +57,11 @@ class LlamaGguf : public WeightFile {
   explicit LlamaGguf(std::unique_ptr<GgufFile> file) : file_(std::move(file)), config_(gguf_llama_config(*file_)) {
     for (const auto& [name, info] : file_->tensors()) {
       if (name == kRopeDivisors) continue;  // within the configuration
-      const auto renamed = hugging_face_name(name);
-      names_[renamed] = name;
-      tensors_[renamed] = info;
-      if (const auto heads = permuted_heads(name)) {
+      const auto hugging_face = renamed(name, Naming::kGguf);
+      require(hugging_face.has_value(), "the GGUF tensor \"", name, "\" does not belong to a Llama model");
+      names_[*hugging_face] = name;
+      tensors_[*hugging_face] = info;
+      if (const auto heads = gguf_permuted_heads(name, config_)) {
         require(info.shape[0] % (2 * heads) == 0, path().string(), ": tensor \"", name, "\" has ", info.shape[0],
                 " rows, which ", heads, " heads cannot share");
       }
@@ -75,15 +81,8 @@ class LlamaGguf : public WeightFile {
     require(found != names_.end(), path().string(), " has no tensor for \"", name, "\"");
     return found->second;
   }
-  // 0 for a tensor that is not permuted.
-  int64_t permuted_heads(const std::string& original) const {
-    if (config_["model_type"] != "llama") return 0;
-    if (original.find(".attn_q.") != std::string::npos) return config_["num_attention_heads"].get<int64_t>();
-    if (original.find(".attn_k.") != std::string::npos) return config_["num_key_value_heads"].get<int64_t>();
-    return 0;
-  }
   at::Tensor arrange(const std::string& name, const at::Tensor& tensor) const {
-    const int64_t heads = permuted_heads(original(name));
+    const int64_t heads = gguf_permuted_heads(original(name), config_);
     if (heads == 0) return tensor;
     const int64_t half = tensor.size(0) / heads / 2;
     return tensor.reshape({heads, half, 2, -1}).transpose(1, 2).reshape(tensor.sizes());
@@ -193,15 +192,16 @@ std::unique_ptr<WeightFile> gguf_as_hugging_face(std::unique_ptr<GgufFile> file)
 }
 
 std::string gguf_llama_name(const std::string& hugging_face) {
-  for (const auto& [gguf, name] : kNames) {
-    if (hugging_face == name) return std::string(gguf);
-  }
-  if (const auto split = split_layer_name(hugging_face, "model.layers.")) {
-    for (const auto& [gguf, name] : kLayerNames) {
-      if (split->part == name) return concat("blk.", split->layer, '.', gguf, split->ending);
-    }
-  }
-  fail("the tensor \"", hugging_face, "\" has no place in a Llama GGUF");
+  const auto name = renamed(hugging_face, Naming::kHuggingFace);
+  require(name.has_value(), "the tensor \"", hugging_face, "\" has no place in a Llama GGUF");
+  return *name;
+}
+
+int64_t gguf_permuted_heads(const std::string& name, const json& config) {
+  if (config["model_type"] != "llama") return 0;
+  if (name.find(".attn_q.") != std::string::npos) return config["num_attention_heads"].get<int64_t>();
+  if (name.find(".attn_k.") != std::string::npos) return config["num_key_value_heads"].get<int64_t>();
+  return 0;
 }
 
 at::Tensor gguf_llama_rows(const at::Tensor& weight, int64_t heads) {

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "audio/log_mel.h"
 #include "base/error.h"
 #include "base/recipe.h"
 #include "data/corpus.h"
@@ -27,9 +28,17 @@ Range read_range(RecipeNode node, double lowest) {
   return range;
 }
 
+// "voices", or those of "voices_file", which several recipes may share.
 std::vector<WeightedVoice> read_voices(RecipeNode& recipe) {
+  auto groups = recipe.children("voices");
+  if (const auto file = recipe.path("voices_file", ""); !file.empty()) {
+    require(groups.empty(), recipe.where(), ": expected either \"voices\" or \"voices_file\"");
+    RecipeNode shared = read_recipe(file);
+    groups = shared.children("voices");
+    shared.finish();
+  }
   std::vector<WeightedVoice> voices;
-  for (auto& node : recipe.children("voices")) {
+  for (auto& node : groups) {
     const auto names = node.texts("names");
     const double weight = node.number("weight", 1);
     node.finish();
@@ -173,8 +182,8 @@ SynthesisRecipe read_synthesis_recipe(const std::filesystem::path& path) {
     recipe.kind = SynthesisKind::kFeatures;
     recipe.cut_to_length = node.flag("cut_to_length", true);
     recipe.tail_frames = node.integer("tail_frames", 0);
-    require(recipe.tail_frames >= 0 && recipe.tail_frames <= 3000, path.string(),
-            ": \"tail_frames\" must be from 0 to 3000");
+    require(recipe.tail_frames >= 0 && recipe.tail_frames <= kWindowFrames, path.string(),
+            ": \"tail_frames\" must be from 0 to ", kWindowFrames);
   } else if (kind == "audio") {
     recipe.kind = SynthesisKind::kAudio;
   } else if (kind == "text") {

@@ -48,9 +48,11 @@ uint64_t hash_path(const fs::path& path) {
   return stable_hash(all);
 }
 
+// Also who speaks them: both may come from other files than the recipe.
 uint64_t hash_rows(const SynthesisRecipe& recipe) {
   uint64_t hash = 0;
   const auto add = [&](const std::string& text) { hash = hash * 0x100000001B3ULL + stable_hash(text); };
+  for (const auto& voice : recipe.voices) add(concat(voice.name, " ", voice.weight));
   for (const auto& row : recipe.rows) {
     for (const auto& text : {row.text, row.answer, row.kind, row.recording.string()}) add(text);
     if (recipe.kind != SynthesisKind::kAudio) continue;  // nothing else is written with its keys

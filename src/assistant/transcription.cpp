@@ -5,14 +5,13 @@
 
 #include "audio/audio_file.h"
 #include "audio/log_mel.h"
+#include "audio/pauses.h"
 #include "base/error.h"
 #include "base/stopwatch.h"
 #include "text/trim.h"
 
 namespace ichigo {
 namespace {
-
-constexpr int64_t kWindowFrames = 3000;
 
 WhisperDecodingResult decode_with_fallback(const Recogniser& recogniser, const at::Tensor& features,
                                            const TranscriptionOptions& options, Verdict& verdict) {
@@ -118,8 +117,8 @@ std::string Recogniser::read_codes(Bottleneck& bottleneck, const std::vector<int
 std::string Recogniser::transcribe_through_codes(const SoundTokenizer& tokenizer, std::span<const float> samples,
                                                  const WhisperDecodingOptions& options) const {
   std::string text;
-  for (const auto window : hearing_windows(samples)) {
-    const auto codes = tokenizer.encode(window);
+  for (const auto piece : pieces_at_pauses(samples, kReadingPauses)) {
+    const auto codes = tokenizer.encode(piece);
     if (codes.empty()) continue;
     text += (text.empty() ? "" : " ") + read_codes(tokenizer.bottleneck(), codes, options);
   }

@@ -49,7 +49,7 @@ struct Recogniser {
   // Sound codes of one window -> text: the r2t half of Ichigo-ASR. The bottleneck must have its output blocks.
   std::string read_codes(Bottleneck& bottleneck, const std::vector<int>& codes,
                          const WhisperDecodingOptions& options = {.language = ""}) const;
-  // The same of a recording that `tokenizer` hears, window by window.
+  // The same of a recording that `tokenizer` hears, longer audio cut at the quietest point near 20 s (kReadingPauses).
   std::string transcribe_through_codes(const SoundTokenizer& tokenizer, std::span<const float> samples,
                                        const WhisperDecodingOptions& options = {.language = ""}) const;
 };

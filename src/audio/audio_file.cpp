@@ -151,8 +151,8 @@ Audio read_audio_native(const std::filesystem::path& path, const AudioLimits& li
   SF_INFO info{};
   const Sound sound(sf_open_fd(descriptor.get(), SFM_READ, &info, SF_FALSE));
   require(sound != nullptr, name, " cannot be read as audio (WAV, FLAC, OGG, MP3): ", sf_strerror(nullptr));
-  require(info.channels >= 1 && info.channels <= 256 && info.samplerate >= 1000 && info.samplerate <= 1000000, name,
-          " has ", info.channels, " channels at ", info.samplerate, " Hz: expected 1 to 256 at 1 kHz to 1 MHz");
+  require(info.channels >= 1 && info.channels <= 256 && info.samplerate >= 1000 && info.samplerate <= 384000, name,
+          " has ", info.channels, " channels at ", info.samplerate, " Hz: expected 1 to 256 at 1 to 384 kHz");
   check_complete(descriptor.get(), status.st_size, name);
   const bool known_length = info.frames > 0 && info.frames < SF_COUNT_MAX / 2;
   if (known_length) check_length(static_cast<double>(info.frames), info.samplerate, limits, name);

@@ -11,12 +11,13 @@
 #include <cmath>
 #include <numbers>
 
+#include "audio/audio_file.h"
 #include "base/error.h"
 
 namespace ichigo {
 namespace {
 
-constexpr double kRate = 16000;
+constexpr double kRate = kSampleRate;
 
 double energy(std::span<const float> samples) {
   double sum = 0;

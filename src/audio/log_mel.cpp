@@ -10,6 +10,7 @@
 #include <mutex>
 #include <numbers>
 
+#include "audio/audio_file.h"
 #include "base/error.h"
 
 namespace ichigo {
@@ -19,7 +20,7 @@ constexpr int kWindow = 400;
 constexpr int kBins = kWindow / 2 + 1;
 constexpr int kHalf = kWindow / 2;  // samples of reflection on each side
 constexpr int kBlock = 256;         // frames transformed at once
-constexpr double kRate = 16000;
+constexpr double kRate = kSampleRate;
 
 // Slaney's mel scale: linear below 1 kHz, logarithmic above.
 double mel_to_hertz(double mel) {

@@ -8,6 +8,7 @@
 namespace ichigo {
 
 constexpr int kHop = 160;               // samples between frames: 100 frames a second
+constexpr int kWindowFrames = 3000;     // of the 30 s that Whisper hears at once
 constexpr float kSilentLogMel = -1.5F;  // (log10(1e-10) + 4) / 4: what Ichigo pads with
 
 // The slaney filter bank [bands, 201] for 16 kHz and a 400-point transform.

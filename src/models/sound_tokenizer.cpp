@@ -5,6 +5,7 @@
 
 #include "audio/audio_file.h"
 #include "audio/log_mel.h"
+#include "audio/pauses.h"
 #include "base/error.h"
 #include "base/stopwatch.h"
 
@@ -12,7 +13,6 @@ namespace ichigo {
 
 namespace {
 
-constexpr int64_t kWindowFrames = 3000;
 constexpr size_t kWindowSamples = kWindowFrames * kHop;
 
 }  // namespace
@@ -59,36 +59,9 @@ std::vector<int> SoundTokenizer::encode(std::span<const float> samples, double* 
   return codes;
 }
 
-std::vector<size_t> split_at_pauses(std::span<const float> samples, double window_seconds) {
-  const auto window = static_cast<size_t>(window_seconds * kSampleRate);
-  constexpr size_t kQuiet = kSampleRate / 10, kStep = kHop;
-  constexpr size_t kGrid = 4 * kHop;  // a sound code's samples: no part of one is lost at a split
-  require(window > static_cast<size_t>(kSampleRate), "split_at_pauses: a window of ", window_seconds,
-          " s, expected more than 1 s");
-  std::vector<size_t> starts{0};
-  while (samples.size() - starts.back() > window) {
-    const size_t last = starts.back() + window;
-    size_t best = last;
-    double least = std::numeric_limits<double>::infinity();
-    for (size_t at = last - kSampleRate; at + kQuiet <= last; at += kStep) {
-      double energy = 0;
-      for (size_t i = at; i < at + kQuiet; ++i) energy += static_cast<double>(samples[i]) * samples[i];
-      if (energy < least) least = energy, best = (at + kQuiet / 2) / kGrid * kGrid;
-    }
-    starts.push_back(best);
-  }
-  return starts;
-}
-
 std::vector<std::span<const float>> hearing_windows(std::span<const float> samples) {
   if (samples.size() <= kWindowSamples) return {samples};
-  const auto starts = split_at_pauses(samples);
-  std::vector<std::span<const float>> windows;
-  for (size_t i = 0; i < starts.size(); ++i) {
-    const size_t end = i + 1 < starts.size() ? starts[i + 1] : samples.size();
-    windows.push_back(samples.subspan(starts[i], end - starts[i]));
-  }
-  return windows;
+  return pieces_at_pauses(samples, kHearingPauses);
 }
 
 }  // namespace ichigo

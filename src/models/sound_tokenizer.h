@@ -102,10 +102,7 @@ class SoundTokenizer {
   std::shared_ptr<Bottleneck> bottleneck_;
 };
 
-// Sample positions at which audio longer than `window_seconds` is split: the quietest 0.1 s within the last second
-// of each window, at a multiple of 640 samples. Returns the start of every piece, beginning with 0.
-std::vector<size_t> split_at_pauses(std::span<const float> samples, double window_seconds = 29.0);
-// The pieces in which Whisper's 30 s window hears `samples`: all of it, or what split_at_pauses makes of longer audio.
+// The pieces in which Whisper's 30 s window hears `samples`: all of it, or what kHearingPauses makes of longer audio.
 std::vector<std::span<const float>> hearing_windows(std::span<const float> samples);
 
 }  // namespace ichigo

@@ -198,7 +198,7 @@ TEST(SoundTokenizer, BadFilesAreNamed) {
   EXPECT_NE(error_of("ln_post.weight", good).find("ln_post.weight"), std::string::npos);
   auto other = small_config();
   other.codebook_dim = 9;
-  EXPECT_NE(error_of("", other.to_json().dump()).find("[8, 32]"), std::string::npos);
+  EXPECT_NE(error_of("", other.to_json().dump()).find(", 9]"), std::string::npos);
 }
 
 TEST(SoundTokenizer, CutClipsKeepTheirLength) {
@@ -246,25 +246,6 @@ TEST(SoundTokenizer, QuantizerTakesTheFirstOfEquals) {
   bottleneck.codebook()[3].copy_(row);
   bottleneck.codebook()[10].copy_(row);  // the mask code is a candidate like any other
   EXPECT_EQ(bottleneck.quantize(row.view({1, 1, 8})).item<int64_t>(), 3);
-}
-
-TEST(SplitAtPauses, FindsThePauses) {
-  std::vector<float> samples(16000 * 61);
-  for (size_t i = 0; i < samples.size(); ++i) samples[i] = 0.3F * std::sin(0.05F * static_cast<float>(i));
-  auto silence = [&](double begin, double end) {
-    std::fill(samples.begin() + static_cast<int>(begin * 16000), samples.begin() + static_cast<int>(end * 16000), 0.F);
-  };
-  silence(28.3, 28.5);
-  silence(56.6, 56.8);
-  silence(10, 12);  // a pause too early to split at
-  const auto starts = split_at_pauses(samples);
-  ASSERT_EQ(starts.size(), 3U);
-  EXPECT_EQ(starts[0], 0U);
-  EXPECT_NEAR(static_cast<double>(starts[1]) / 16000, 28.4, 0.1);
-  EXPECT_NEAR(static_cast<double>(starts[2]) / 16000, 56.7, 0.1);
-  EXPECT_EQ(starts[1] % 640, 0U);
-  EXPECT_EQ(split_at_pauses(std::span(samples).first(16000 * 29)).size(), 1U);
-  EXPECT_EQ(split_at_pauses({}).size(), 1U);
 }
 
 }  // namespace

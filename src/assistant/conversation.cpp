@@ -23,7 +23,7 @@ void ConversationConfig::validate() const {
 Conversation::Conversation(FusedModel model, ConversationConfig config)
     : model_(std::move(model)),
       config_(std::move(config)),
-      prompt_(*model_.tokenizer, model_.chat_template),
+      prompt_(*model_.tokenizer, recognize_chat_template(model_.chat_template)),
       sampler_({}) {
   config_.validate();
   auto& stops = config_.sampling.stop_tokens;

@@ -7,8 +7,10 @@
 
 #include "audio/audio_file.h"
 #include "base/device.h"
+#include "base/error.h"
 #include "base/stopwatch.h"
 #include "cli/options.h"
+#include "text/json_text.h"
 
 namespace ichigo {
 namespace {
@@ -30,10 +32,12 @@ void print_json(const Reply& reply, const std::string& heard, const std::string&
       {"timing_ms", reply.timing.to_json()},
       {"tokens", {{"sound", reply.sound_tokens}, {"prompt", reply.prompt_tokens}, {"answer", reply.answer_tokens}}},
       {"cut_off", reply.cut_off}};
-  std::printf("%s\n", json.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace).c_str());
+  std::printf("%s\n", json_line(json).c_str());
 }
 
 void ask(const Arguments& arguments) {
+  require(!arguments.cascade || arguments.ear.empty(),
+          "--cascade hears with Whisper: leave out --tokenizer and --whisper");
   Stopwatch watch;
   const std::vector<float> samples = read_audio(arguments.file, arguments.limits);
   set_threads(arguments.threads);

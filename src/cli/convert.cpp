@@ -67,12 +67,17 @@ ModelDirectory open_for(const fs::path& out, const std::string& in) {
 }
 
 void convert_to_gguf(const Arguments& arguments) {
-  require(arguments.tokenizer.empty() && arguments.ear.empty(),
+  require(arguments.tokenizer.empty() && arguments.whisper.empty() && arguments.ear.empty(),
           "a GGUF file holds no ear: leave out --tokenizer, --whisper and --ear, or write --to safetensors");
   const fs::path out = arguments.out;
   require(!fs::is_directory(out), out.string(), " is a folder: name the GGUF file to write");
   auto storage = GgufStorage::parse(arguments.type);
-  if (!arguments.embedding.empty()) storage.embedding = block_storage(arguments.embedding);
+  if (!arguments.embedding.empty()) {
+    const auto embedding = GgufStorage::parse(arguments.embedding);
+    require(embedding.matrices || embedding.dtype == storage.dtype, "--embedding ", arguments.embedding,
+            " does not go with --type ", arguments.type);
+    storage.embedding = embedding.matrices;
+  }
   const ModelDirectory model = open_for(out, arguments.in);
   write_llama_gguf(out, model, storage);
   std::printf("%s: %.1f MB\n", out.c_str(), static_cast<double>(fs::file_size(out)) / 1e6);
@@ -81,7 +86,10 @@ void convert_to_gguf(const Arguments& arguments) {
 void convert(const Arguments& arguments) {
   if (arguments.to == "gguf") return convert_to_gguf(arguments);
   const fs::path out = arguments.out;
-  require(arguments.type != "f16", "--type f16 belongs to --to gguf");
+  for (const auto* type : {&arguments.type, &arguments.embedding, &arguments.ear}) {
+    require(*type != "f16", "f16 belongs to --to gguf: use bf16");
+  }
+  require(arguments.ear.empty() || !arguments.tokenizer.empty(), "--ear needs the ear: --tokenizer and --whisper");
   require(arguments.tokenizer.empty() == arguments.whisper.empty(),
           "--tokenizer and --whisper belong together: both make the model's ear");
   require(!fs::exists(out) || fs::is_directory(out), out.string(), " exists and is no folder");
@@ -101,12 +109,14 @@ void convert(const Arguments& arguments) {
     require(SoundVocabulary(directory.tokenizer).codes() >= bottleneck->config().codes, directory.path.string(),
             ": the sound tokenizer has ", bottleneck->config().codes,
             " codes, but the vocabulary has fewer sound tokens");
+    fs::remove(out / "config.json");  // no whole model from here on until all of it is written
     write_sound_tokenizer(out / "sound_tokenizer.safetensors", *bottleneck);
     write_encoder(out / "whisper.safetensors", *whisper.encoder, types.ear);
     write_file(out / "ichigo.json",
                "{\"sound_tokenizer\": \"sound_tokenizer.safetensors\", "
                "\"whisper\": \"whisper.safetensors\"}\n");
   }
+  if (arguments.tokenizer.empty()) fs::remove(out / "ichigo.json");  // another model's ear
   write_decoder(out, directory, types, arguments.shard_megabytes * 1000 * 1000);
   uintmax_t bytes = 0;
   for (const auto& file : fs::directory_iterator(out)) bytes += file.is_regular_file() ? file.file_size() : 0;

@@ -1,8 +1,10 @@
 // The program of a core-only build: nothing but `ichigo train RECIPE.yaml [--steps N] [--seconds S]`, for a machine
 // that has only libtorch. The whole program is main.cpp.
+#include <cmath>
 #include <cstdio>
 #include <cstdlib>
 #include <exception>
+#include <string>
 #include <string_view>
 
 #include "base/interrupt.h"
@@ -24,8 +26,9 @@ int main(int count, char** arguments) {
     const std::string_view name = arguments[i];
     char* end = nullptr;
     const double value = std::strtod(arguments[i + 1], &end);
-    if (*end != '\0' || value <= 0) return misuse();
+    if (*end != '\0' || !(value > 0)) return misuse();
     if (name == "--steps") {
+      if (value != std::floor(value) || value > 1e15) return misuse();
       options.stop_after_steps = static_cast<int64_t>(value);
     } else if (name == "--seconds") {
       options.stop_after_seconds = value;
@@ -38,7 +41,8 @@ int main(int count, char** arguments) {
     ichigo::train(arguments[2], options);
     return 0;
   } catch (const std::exception& error) {
-    std::fprintf(stderr, "ichigo: %s\n", error.what());
+    const std::string_view message = error.what();  // libtorch's has a backtrace below
+    std::fprintf(stderr, "ichigo: %s\n", std::string(message.substr(0, message.find('\n'))).c_str());
     return 1;
   }
 }

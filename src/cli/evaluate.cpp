@@ -73,7 +73,16 @@ std::string percent(double share) {
   return text;
 }
 
+// Each way of hearing uses its own parts of an ear: what would be ignored is refused.
+void check_ear(const Arguments& arguments) {
+  if (arguments.with == "fused") return;
+  require(arguments.ear.whisper.empty(), "--whisper belongs to --with fused; --with ", arguments.with,
+          " takes Whisper from --model");
+  require(arguments.with == "codes" || arguments.ear.empty(), "--with ", arguments.with, " needs no --tokenizer");
+}
+
 std::unique_ptr<Assistant> load_assistant(const Arguments& arguments) {
+  check_ear(arguments);
   if (arguments.with == "cascade") return std::make_unique<Cascade>(load_cascade(arguments.model, arguments.config));
   const auto model = find_model(arguments.model);
   return std::make_unique<Conversation>(
@@ -98,7 +107,8 @@ void questions(const Arguments& arguments) {
                      : assistant->hear(read_audio(item.path, arguments.limits), "", {}).text;
       },
       [&](const QuestionItem& item, const std::string& said, bool right) {
-        rows.add({typed ? item.text : item.path.string(), joined(item.answers), said, right ? "1" : "0"});
+        rows.add({typed ? item.text : std::filesystem::absolute(item.path).string(), joined(item.answers), said,
+                  right ? "1" : "0"});
         right_so_far += right ? 1 : 0;
         ++done;
         progress.update(done, percent(static_cast<double>(right_so_far) / static_cast<double>(done)) + " right");
@@ -114,6 +124,7 @@ void questions(const Arguments& arguments) {
 }
 
 std::function<std::string(std::span<const float>)> load_transcriber(const Arguments& arguments) {
+  check_ear(arguments);
   if (arguments.with == "fused") {
     auto model = std::make_shared<Conversation>(load_hearing_model(find_model(arguments.model), arguments.ear),
                                                 arguments.config);
@@ -142,8 +153,8 @@ void transcripts(const Arguments& arguments) {
   const WordErrors score = evaluate_transcripts(
       items, [&](const TranscriptItem& item) { return transcribe(read_audio(item.path, arguments.limits)); },
       [&](const TranscriptItem& item, const std::string& heard, const WordErrors& errors) {
-        rows.add({item.path.string(), item.transcript, heard, std::to_string(errors.errors()),
-                  std::to_string(errors.words)});
+        rows.add({std::filesystem::absolute(item.path).string(), item.transcript, heard,
+                  std::to_string(errors.errors()), std::to_string(errors.words)});
         so_far += errors;
         progress.update(++done, percent(so_far.rate()) + " word errors");
       });

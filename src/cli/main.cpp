@@ -3,6 +3,7 @@
 
 #include <CLI/CLI.hpp>
 #include <cstdio>
+#include <filesystem>
 #include <new>
 #include <string>
 
@@ -62,6 +63,8 @@ int main(int argc, char** argv) {
     code = run(argc, argv);
   } catch (const c10::Error& error) {
     return complain(error.what_without_backtrace(), 1);
+  } catch (const std::filesystem::filesystem_error& error) {
+    return complain(error.path1().string() + ": " + error.code().message(), 1);
   } catch (const std::bad_alloc&) {
     return complain("out of memory", 1);
   } catch (const std::exception& error) {

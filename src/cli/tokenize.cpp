@@ -8,6 +8,7 @@
 #include "audio/audio_file.h"
 #include "base/atomic_file.h"
 #include "base/device.h"
+#include "base/error.h"
 #include "cli/options.h"
 #include "text/sound_vocabulary.h"
 #include "weights/base_weights.h"
@@ -25,6 +26,7 @@ struct Arguments {
 
 // A line of ids for each line of the file.
 void tokenize_text(const Arguments& arguments) {
+  require(arguments.ear.empty(), "--text needs no ear: leave out --tokenizer and --whisper");
   const auto vocabulary = open_vocabulary(arguments.model.empty() ? find_model("") : resolve_base(arguments.model));
   const std::string text = read_file(arguments.file);
   std::string out;
@@ -44,8 +46,7 @@ void tokenize_text(const Arguments& arguments) {
 void tokenize_speech(const Arguments& arguments) {
   const auto samples = read_audio(arguments.file, arguments.limits);
   set_threads(arguments.threads);
-  const auto model = find_model(arguments.model);
-  const SoundTokenizer ear = load_ear(ear_of(model, arguments.ear));
+  const SoundTokenizer ear = load_ear(ear_of(arguments.ear.empty() ? find_model(arguments.model) : "", arguments.ear));
   std::printf("%s\n", sound_string(ear.encode(samples)).c_str());
 }
 

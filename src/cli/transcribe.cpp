@@ -12,6 +12,7 @@
 #include "base/device.h"
 #include "base/error.h"
 #include "cli/options.h"
+#include "text/json_text.h"
 #include "text/sound_vocabulary.h"
 #include "text/trim.h"
 #include "weights/base_weights.h"
@@ -48,7 +49,7 @@ nlohmann::ordered_json describe(const std::string& file, const Transcript& trans
 void print(const std::string& file, const Transcript& transcript, const Arguments& arguments) {
   const std::string prefix = arguments.files.size() > 1 ? file + "\t" : "";
   if (arguments.as_json) {
-    std::printf("%s\n", describe(file, transcript).dump().c_str());
+    std::printf("%s\n", json_line(describe(file, transcript)).c_str());
   } else if (arguments.decoding.timestamps) {
     for (const Segment& segment : transcript.segments) {
       std::printf("%s[%s --> %s] %s\n", prefix.c_str(), clock_text(segment.begin).c_str(),
@@ -67,6 +68,8 @@ void transcribe(const Arguments& arguments) {
   if (arguments.translate) options.decoding.task = "translate";
   require(!arguments.sound_strings || !arguments.tokenizer.empty(),
           "--sound needs --tokenizer, the sound tokenizer that the codes are of");
+  require(arguments.tokenizer.empty() || (!arguments.decoding.timestamps && !arguments.fallback),
+          "--timestamps and --fallback are for Whisper's own hearing: leave them or --tokenizer out");
   // Read before the weights: a wrong file is told at once.
   const auto recording = [&](size_t i) { return read_audio(arguments.files[i], arguments.limits); };
   std::vector<float> samples;

@@ -3,9 +3,11 @@
 
 #include <nlohmann/json.hpp>
 
+#include "audio/log_mel.h"
 #include "base/error.h"
 #include "models/sound_tokenizer.h"
 #include "models/whisper_layers.h"
+#include "text/json_text.h"
 #include "weights/torch_pickle.h"
 
 namespace ichigo {
@@ -144,6 +146,21 @@ class BottleneckFile {
     return config;
   }
 
+  // The largest tensors, before memory is taken for what the configuration claims.
+  void check_sizes(const SoundTokenizerConfig& config) const {
+    config.validate();
+    const auto check = [&](const char* name, const std::vector<int64_t>& expected) {
+      const auto found = names_.find(name);
+      require(found != names_.end(), "tensor ", name, " is missing");
+      auto shape = file_->tensors().at(found->second).shape;
+      if (shape.size() == 3 && shape[0] == 1) shape.erase(shape.begin());
+      require(shape == expected, "tensor ", name, " has the shape ", at::IntArrayRef(shape),
+              ", but the configuration asks for ", at::IntArrayRef(expected));
+    };
+    check(kCodebook, {config.codebook_rows, config.codebook_dim});
+    check("mlp.0.weight", {config.width * config.ffn_mult, config.width});
+  }
+
  private:
   // Ichigo's Lightning checkpoints keep no configuration: its options, with the sizes of the tensors.
   SoundTokenizerConfig config_from_shapes() const {
@@ -172,9 +189,7 @@ class BottleneckFile {
     const auto found = file_->metadata_texts().find(kMetadataKey);
     require(found != file_->metadata_texts().end(), "has no sound tokenizer configuration (metadata \"", kMetadataKey,
             "\")");
-    const json stored = json::parse(found->second, nullptr, false);
-    require(stored.is_object(), "metadata \"", kMetadataKey, "\" is not a JSON object");
-    return stored;
+    return parse_json_object(found->second, concat("metadata \"", kMetadataKey, "\""));
   }
 
   std::unique_ptr<WeightFile> file_;
@@ -198,7 +213,7 @@ void SoundTokenizerConfig::validate() const {
   between(ffn_mult, 1, 64, "ffn_mult");
   between(depth, 0, 64, "depth");
   between(downsample, 1, 100, "downsample");
-  between(tail_frames, 0, 3000, "tail_frames");
+  between(tail_frames, 0, kWindowFrames, "tail_frames");
   require(n_head * head_width == width, "sound tokenizer configuration: n_head ", n_head, " x head_width ", head_width,
           " is not width ", width);
   require(head_width % 2 == 0, "sound tokenizer configuration: head_width ", head_width, " must be even");
@@ -223,7 +238,9 @@ std::shared_ptr<Bottleneck> load_bottleneck(const std::filesystem::path& path, a
   const BottleneckFile file(path);
   std::shared_ptr<Bottleneck> bottleneck;
   try {
-    bottleneck = std::make_shared<Bottleneck>(file.config());
+    const SoundTokenizerConfig config = file.config();
+    file.check_sizes(config);
+    bottleneck = std::make_shared<Bottleneck>(config);
   } catch (const Error& error) {
     fail(file.path(), ": ", error.what());
   }

@@ -7,12 +7,14 @@
 
 #include "base/atomic_file.h"
 #include "base/error.h"
+#include "text/json_text.h"
 #include "weights/safetensors.h"
 
 namespace ichigo {
 namespace {
 
 constexpr const char* kParts = "ichigo.json";
+constexpr const char* kConfig = "config.json";
 
 }  // namespace
 
@@ -27,10 +29,11 @@ LanguageModelFiles files_of(const ModelDirectory& model, const LlamaConfig& conf
 void write_language_model(const std::filesystem::path& folder, const LanguageModelFiles& files,
                           std::vector<TensorToWrite> weights, const StorageTypes& types, int64_t shard_bytes) {
   for (TensorToWrite& weight : weights) {
-    const bool embedding = weight.name == "model.embed_tokens.weight" || weight.name == "lm_head.weight";
     weight.dtype = at::kBFloat16;
-    if (weight.shape.size() == 2) weight.blocks = embedding ? types.embedding : types.matrices;
+    if (weight.shape.size() == 2) weight.blocks = is_embedding(weight.name) ? types.embedding : types.matrices;
   }
+  // First and last: a folder with a config.json is a whole model, also while another one is written over it.
+  std::filesystem::remove(folder / kConfig);
   write_sharded_safetensors(folder, weights, shard_bytes);
   files.tokenizer.save(folder / "tokenizer.json");
   const nlohmann::json tokenizer_config = {{"tokenizer_class", "PreTrainedTokenizerFast"},
@@ -38,8 +41,7 @@ void write_language_model(const std::filesystem::path& folder, const LanguageMod
                                            {"clean_up_tokenization_spaces", false}};
   write_file(folder / "tokenizer_config.json", tokenizer_config.dump(2) + "\n");
   write_file(folder / "generation_config.json", nlohmann::json{{"eos_token_id", files.stop_tokens}}.dump(2) + "\n");
-  // Last: a folder with a config.json is a whole model.
-  write_file(folder / "config.json", files.config.dump(2) + "\n");
+  write_file(folder / kConfig, files.config.dump(2) + "\n");
 }
 
 at::Tensor extend_embedding(const at::Tensor& old_rows, int64_t vocab_size, int64_t first_code,
@@ -67,10 +69,10 @@ EarFiles find_ear(const std::filesystem::path& model) {
   const auto folder = std::filesystem::is_directory(model) ? model : model.parent_path();
   const auto description = folder / kParts;
   if (!std::filesystem::exists(description)) return {};
-  const auto parts = nlohmann::json::parse(read_file(description), nullptr, false);
+  const auto parts = parse_json_object(read_file(description), description.string());
   const auto part = [&](const char* key) {
-    require(parts.is_object() && parts.contains(key) && parts[key].is_string(), description.string(),
-            " must be a JSON object that names \"sound_tokenizer\" and \"whisper\"");
+    require(parts.contains(key) && parts[key].is_string(), description.string(),
+            " must name \"sound_tokenizer\" and \"whisper\"");
     return folder / parts[key].get<std::string>();
   };
   return {part("sound_tokenizer"), part("whisper")};
@@ -91,7 +93,7 @@ FusedModel load_fused_model(const std::filesystem::path& path, at::ScalarType dt
           " embedding rows: they do not belong together");
   model.decoder = load_llama(model.config, *directory.weights, dtype);
   model.tokenizer = std::make_unique<BytePairTokenizer>(std::move(directory.tokenizer));
-  model.chat_template = recognize_chat_template(directory.chat_template);
+  model.chat_template = directory.chat_template;
   model.stop_tokens = directory.stop_tokens;
   if (ear.empty()) return model;
   model.sound_tokenizer = load_ear(ear);

@@ -46,7 +46,7 @@ struct FusedModel {
   LlamaConfig config;
   std::shared_ptr<Llama> decoder;
   std::unique_ptr<BytePairTokenizer> tokenizer;
-  ChatTemplate chat_template;
+  std::string chat_template;  // Jinja source, empty when there is none
   std::vector<int64_t> stop_tokens;
   std::optional<SoundTokenizer> sound_tokenizer;  // none: a text model
 };

@@ -5,6 +5,7 @@
 #include <torch/csrc/autograd/custom_function.h>
 
 #include <nlohmann/json.hpp>
+#include <set>
 
 #include "base/error.h"
 #include "nn/packed_attention.h"
@@ -183,33 +184,41 @@ std::vector<std::pair<std::string, at::Tensor>> Llama::hugging_face_parameters()
   return named;
 }
 
-namespace {
-
-void check_tensor(const WeightFile& weights, const std::string& name, at::IntArrayRef sizes) {
-  const auto stored = weights.tensors().find(name);
-  require(stored != weights.tensors().end(), weights.path().string(), ": the model's weight ", name, " is missing");
-  require(sizes == at::IntArrayRef(stored->second.shape), weights.path().string(), ": ", name, " has the shape ",
-          at::IntArrayRef(stored->second.shape), ", but the model's configuration asks for ", sizes);
+bool is_embedding(const std::string& name) {
+  return name == "model.embed_tokens.weight" || name == "lm_head.weight";
 }
 
-}  // namespace
-
 std::vector<TensorToWrite> llama_tensors(const LlamaConfig& config, const WeightFile& weights) {
+  const std::string where = weights.path().string();
+  const auto& stored = weights.tensors();
+  require(config.num_hidden_layers <= static_cast<int64_t>(stored.size()), where, ": ", stored.size(),
+          " tensors are too few for ", config.num_hidden_layers, " layers");
   std::vector<TensorToWrite> tensors;
+  std::set<std::string> known;
   for (const auto& [name, parameter] : Llama(config, at::TensorOptions().device(at::kMeta)).hugging_face_parameters()) {
-    check_tensor(weights, name, parameter.sizes());
+    const auto found = stored.find(name);
+    require(found != stored.end(), where, ": the model's weight ", name, " is missing");
+    require(parameter.sizes() == at::IntArrayRef(found->second.shape), where, ": ", name, " has the shape ",
+            at::IntArrayRef(found->second.shape), ", but the model's configuration asks for ", parameter.sizes());
+    known.insert(name);
     tensors.emplace_back(name, parameter.sizes().vec(), parameter.scalar_type(), std::nullopt,
                          [&weights, name = name] { return weights.load(name); });
+  }
+  for (const auto& [name, info] : stored) {
+    // What may be left out: tables that are computed, and the copy of a tied embedding.
+    const bool spare = name.ends_with(".rotary_emb.inv_freq") || (config.tie_word_embeddings && is_embedding(name));
+    require(known.contains(name) || spare, where, ": the tensor ", name,
+            " is none of the model that its configuration describes, which would not compute what it was trained for");
   }
   return tensors;
 }
 
 std::shared_ptr<Llama> load_llama(const LlamaConfig& config, const WeightFile& weights, at::ScalarType dtype,
                                   at::Device device) {
+  llama_tensors(config, weights);  // checks them before memory is taken
   auto model = std::make_shared<Llama>(config, at::TensorOptions().dtype(dtype).device(device));
   const at::NoGradGuard no_grad;
   for (auto& [name, parameter] : model->hugging_face_parameters()) {
-    check_tensor(weights, name, parameter.sizes());
     parameter.set_requires_grad(false);
     parameter.copy_(weights.load_as(name, dtype));
     weights.release(name);  // else a model would take its size twice

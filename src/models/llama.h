@@ -81,8 +81,10 @@ class Llama : public torch::nn::Module {
   std::vector<std::function<at::Tensor(const at::Tensor&)>> checkpointed_calls_;  // alive until the backward pass
 };
 
+// Whether a tensor of this (Hugging Face) name is the embedding or the head, whose rows belong to tokens.
+bool is_embedding(const std::string& name);
 // All weights of a model of this configuration, in its order, to be read one by one; names and shapes are checked now.
-// Throws Error naming a missing or misshapen one.
+// Throws Error naming a missing, misshapen or unknown one.
 std::vector<TensorToWrite> llama_tensors(const LlamaConfig& config, const WeightFile& weights);
 
 // Loads the weights (names as in Hugging Face directories) with their shapes checked, converted to `dtype`.

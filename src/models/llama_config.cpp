@@ -1,22 +1,38 @@
 #include <nlohmann/json.hpp>
+#include <tuple>
+#include <type_traits>
 
 #include "base/error.h"
 #include "models/llama.h"
+#include "text/json_text.h"
 
 namespace ichigo {
 namespace {
 
 template <typename T>
+T value_of(const nlohmann::json& value, const char* key) {
+  constexpr bool flag = std::is_same_v<T, bool>, text = std::is_same_v<T, std::string>;
+  require(flag   ? value.is_boolean()
+          : text ? value.is_string()
+                 : value.is_number(),
+          "the model's config.json: \"", key, "\" is ", json_line(value), ", expected ",
+          flag   ? "true or false"
+          : text ? "a text"
+                 : "a number");
+  return value.get<T>();
+}
+
+template <typename T>
 T field(const nlohmann::json& json, const char* key) {
   const auto found = json.find(key);
-  require(found != json.end() && found->is_number(), "the model's config.json lacks the number \"", key, "\"");
-  return found->get<T>();
+  require(found != json.end(), "the model's config.json lacks the number \"", key, "\"");
+  return value_of<T>(*found, key);
 }
 
 template <typename T>
 T field(const nlohmann::json& json, const char* key, T fallback) {
   const auto found = json.find(key);
-  return found == json.end() || found->is_null() ? fallback : found->get<T>();
+  return found == json.end() || found->is_null() ? fallback : value_of<T>(*found, key);
 }
 
 }  // namespace
@@ -39,6 +55,8 @@ LlamaConfig LlamaConfig::from_json(const nlohmann::json& json) {
   config.rms_norm_eps = field<double>(json, "rms_norm_eps", 1e-6);
   config.tie_word_embeddings = field<bool>(json, "tie_word_embeddings", false);
   config.attention_bias = field<bool>(json, "attention_bias", type == "qwen2");
+  const std::string activation = field<std::string>(json, "hidden_act", "silu");
+  require(activation == "silu", "the activation \"", activation, "\" is not supported: silu is");
   // Published files: rope_theta and rope_scaling. Files of transformers 5: both within rope_parameters.
   nlohmann::json rope = json.value("rope_parameters", nlohmann::json());
   config.rope_theta = field<double>(json, "rope_theta", 10000.0);
@@ -92,15 +110,16 @@ nlohmann::json LlamaConfig::to_json() const {
 }
 
 void LlamaConfig::validate() const {
-  for (const auto& [name, value] : {std::pair{"hidden_size", hidden_size},
-                                    {"intermediate_size", intermediate_size},
-                                    {"num_hidden_layers", num_hidden_layers},
-                                    {"num_attention_heads", num_attention_heads},
-                                    {"num_key_value_heads", num_key_value_heads},
-                                    {"head_dim", head_dim},
-                                    {"vocab_size", vocab_size},
-                                    {"max_position_embeddings", max_position_embeddings}}) {
-    require(value > 0 && value < (int64_t{1} << 31), name, " must be positive, not ", value);
+  // Bits: so that no product of them overflows.
+  for (const auto& [name, value, bits] : {std::tuple{"hidden_size", hidden_size, 24},
+                                          {"intermediate_size", intermediate_size, 28},
+                                          {"num_hidden_layers", num_hidden_layers, 16},
+                                          {"num_attention_heads", num_attention_heads, 16},
+                                          {"num_key_value_heads", num_key_value_heads, 16},
+                                          {"head_dim", head_dim, 16},
+                                          {"vocab_size", vocab_size, 31},
+                                          {"max_position_embeddings", max_position_embeddings, 31}}) {
+    require(value > 0 && value < int64_t{1} << bits, name, " must be positive and below 2^", bits, ", not ", value);
   }
   require(head_dim % 2 == 0, "head_dim must be even, not ", head_dim);
   require(num_attention_heads % num_key_value_heads == 0, "num_attention_heads (", num_attention_heads,
@@ -111,7 +130,8 @@ int64_t LlamaConfig::parameters() const {
   const int64_t query = num_attention_heads * head_dim;
   const int64_t kv = num_key_value_heads * head_dim;
   const int64_t biases = attention_bias ? query + 2 * kv : 0;
-  const int64_t layer = 2 * hidden_size + biases + hidden_size * (2 * query + 2 * kv) + 3 * hidden_size * intermediate_size;
+  const int64_t layer =
+      2 * hidden_size + biases + hidden_size * (2 * query + 2 * kv) + 3 * hidden_size * intermediate_size;
   return vocab_size * hidden_size * (tie_word_embeddings ? 1 : 2) + num_hidden_layers * layer + hidden_size;
 }
 

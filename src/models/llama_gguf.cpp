@@ -91,7 +91,7 @@ void write_llama_gguf(const std::filesystem::path& path, const ModelDirectory& m
   auto tensors = llama_tensors(config, *model.weights);
   for (TensorToWrite& tensor : tensors) {
     const bool matrix = tensor.shape.size() == 2;
-    const bool embedding = tensor.name == "model.embed_tokens.weight" || tensor.name == "lm_head.weight";
+    const bool embedding = is_embedding(tensor.name);
     tensor.name = gguf_llama_name(tensor.name);
     tensor.dtype = matrix ? storage.dtype : at::kFloat;
     if (matrix) tensor.blocks = embedding ? storage.embedding : storage.matrices;

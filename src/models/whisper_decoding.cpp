@@ -81,7 +81,7 @@ std::vector<int64_t> initial_tokens(const Whisper& model, const WhisperVocabular
                                     const WhisperDecodingOptions& options, size_t& start) {
   std::vector<int64_t> tokens;
   if (!prompt.empty()) {
-    const auto kept = std::min<int64_t>(static_cast<int64_t>(prompt.size()), model.config.n_text_ctx / 2 - 1);
+    const auto kept = std::clamp<int64_t>(model.config.n_text_ctx / 2 - 1, 0, static_cast<int64_t>(prompt.size()));
     tokens.push_back(vocabulary.sot_prev());
     tokens.insert(tokens.end(), prompt.end() - kept, prompt.end());
   }

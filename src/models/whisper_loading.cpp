@@ -8,6 +8,7 @@
 #include "base/error.h"
 #include "models/whisper.h"
 #include "models/whisper_layers.h"
+#include "text/json_text.h"
 #include "weights/torch_pickle.h"
 
 namespace ichigo {
@@ -160,9 +161,8 @@ void read_heads(const WhisperFile& file, WhisperConfig& config) {
   const std::filesystem::path path = file.file().path();
   const auto config_path = (std::filesystem::is_directory(path) ? path : path.parent_path()) / "config.json";
   if (!file.file().contains("encoder/conv1/weight") && std::filesystem::exists(config_path)) {
-    const auto json = nlohmann::json::parse(read_file(config_path), nullptr, /*allow_exceptions=*/false);
-    require(!json.is_discarded(), config_path.string(), ": is not valid JSON");
-    if (!json.is_object() || !json.contains("model_type") || json["model_type"] != "whisper") return;
+    const auto json = parse_json_object(read_file(config_path), config_path.string());
+    if (!json.contains("model_type") || json["model_type"] != "whisper") return;
     config.n_audio_head = positive_integer(json, "encoder_attention_heads", config_path.string());
     config.n_text_head = positive_integer(json, "decoder_attention_heads", config_path.string());
   }

@@ -6,6 +6,7 @@
 #include "base/atomic_file.h"
 #include "base/error.h"
 #include "text/byte_pair_model.h"
+#include "text/json_text.h"
 #include "text/tokenizer_json.h"
 #include "text/unicode.h"
 #include "text/utf8.h"
@@ -56,7 +57,7 @@ BytePairTokenizer::~BytePairTokenizer() = default;
 BytePairTokenizer BytePairTokenizer::from_file(const std::filesystem::path& path) {
   const std::string text = read_file(path);
   try {
-    return BytePairTokenizer(std::make_unique<Impl>(model_from_tokenizer_json(nlohmann::json::parse(text))));
+    return BytePairTokenizer(std::make_unique<Impl>(model_from_tokenizer_json(parse_json_object(text, "It"))));
   } catch (const nlohmann::json::exception& error) {
     fail(path.string(), ": not a valid tokenizer.json (", error.what(), ").");
   } catch (const Error& error) {

@@ -18,10 +18,12 @@ constexpr const char* kQwen2Pattern =
     R"((?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+)";
 constexpr const char* kDigit = R"(\p{N})";
 constexpr const char* kDigits = R"(\p{N}+)";
+constexpr size_t kMaxStages = 16;  // each is a compiled pattern
 
 // Appends the stages of one node; returns whether a ByteLevel was among them.
 bool append_stages(const json& node, std::vector<Regex>& stages, int depth) {
   require(node.is_object() && depth < 8, "The pre_tokenizer is not an object (or nested too deeply).");
+  require(stages.size() < kMaxStages, "The pre_tokenizer has more than ", kMaxStages, " stages.");
   const std::string type = node.value("type", "");
   if (type == "Sequence") {
     bool byte_level = false;

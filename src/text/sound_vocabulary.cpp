@@ -112,7 +112,12 @@ std::vector<int> parse_sound_string(std::string_view text) {
   std::vector<int> codes;
   take(kStart);
   while (!text.starts_with(kEnd)) {
-    const int length = text.starts_with(kDuration) ? take_number(kDuration, kDurationDigits) : 1;
+    int length = 1;
+    if (text.starts_with(kDuration)) {
+      length = take_number(kDuration, kDurationDigits);
+      require(kShortestDuration <= length && length <= kLongestDuration, "Not a sound string: a duration of ", length,
+              " at byte ", whole.size() - text.size(), ", expected ", kShortestDuration, " to ", kLongestDuration, ".");
+    }
     const int code = take_number(kPrefix, kDigits);
     codes.insert(codes.end(), static_cast<size_t>(length), code);
   }

@@ -163,7 +163,8 @@ BytePairModel model_from_gguf(const json& metadata) {
   const auto addition = [&](const char* flag, const char* token, bool otherwise, std::vector<int64_t>& to) {
     if (!(key(flag).is_boolean() ? key(flag).get<bool>() : otherwise)) return;
     const int64_t id = key(token).is_number_integer() ? key(token).get<int64_t>() : -1;
-    require(id >= 0 && id < count, "The GGUF tokenizer.ggml.", token, " is missing or beyond the vocabulary.");
+    require(id >= 0 && id < static_cast<int64_t>(model.tokens.size()), "The GGUF tokenizer.ggml.", token,
+            " is missing or beyond the vocabulary.");
     to.push_back(id);
   };
   addition("add_bos_token", "bos_token_id", pre == "llama-bpe", model.prefix);

@@ -9,6 +9,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/atomic_file.h"
+#include "text/utf8.h"
 #include "weights/byte_reader.h"
 #include "weights/mapped_weights.h"
 
@@ -17,7 +18,11 @@ namespace {
 
 using nlohmann::json;
 
-constexpr uint64_t kMaxArray = uint64_t{1} << 23;  // values of one metadata array
+// Values in metadata arrays: each takes 16 bytes, but may stand in the file as one.
+uint64_t most_values(const MappedFile& file) {
+  return file.bytes().size() / 4 + (uint64_t{1} << 16);
+}
+
 constexpr uint32_t kUint32 = 4, kInt32 = 5, kFloat32 = 6, kBool = 7, kString = 8, kArray = 9;  // metadata types
 constexpr uint64_t kAlignment = 32;  // of tensors, where the metadata do not say otherwise
 
@@ -40,7 +45,9 @@ const GgufType kTypes[] = {{0, "F32", at::kFloat, {}},
 
 std::string read_string(ByteReader& reader, std::string_view what) {
   const auto size = reader.number<uint64_t>(what);
-  return std::string(reader.text(size, what));
+  const std::string_view text = reader.text(size, what);
+  if (valid_utf8_prefix(text) != text.size()) reader.error(what, " is not UTF-8");
+  return std::string(text);
 }
 
 // A float as the decimal number that was meant: 1e-05, not 9.999999747378752e-06.
@@ -83,13 +90,16 @@ json read_scalar(ByteReader& reader, uint32_t type, const std::string& what) {
   }
 }
 
-json read_value(ByteReader& reader, const std::string& what) {
+// `left`: values that arrays may still have; what is read is taken off.
+json read_value(ByteReader& reader, const std::string& what, uint64_t& left) {
   const auto type = reader.number<uint32_t>(what);
   if (type != kArray) return read_scalar(reader, type, what);
   const auto element = reader.number<uint32_t>(what);
   const auto count = reader.number<uint64_t>(what);
   if (element == kArray) reader.error(what, " is an array of arrays, which is not supported");
-  if (count > std::min<uint64_t>(kMaxArray, reader.remaining())) reader.error(what, " has ", count, " values");
+  if (count > reader.remaining()) reader.error(what, " has ", count, " values; is the file cut off?");
+  if (count > left) reader.error(what, " has ", count, " values, too many for a file of this size");
+  left -= count;
   json::array_t values;
   values.reserve(std::min<uint64_t>(count, reader.remaining() / (element == kString ? 8 : 1)));
   for (uint64_t i = 0; i < count; ++i) values.push_back(read_scalar(reader, element, what));
@@ -106,10 +116,11 @@ class Reader : public MappedWeights<GgufFile> {
     const auto tensors = reader.number<uint64_t>("the number of tensors");
     const auto keys = reader.number<uint64_t>("the number of metadata keys");
     metadata_ = json::object();
+    uint64_t left = most_values(*file_);
     for (uint64_t i = 0; i < keys; ++i) {
       const auto key = read_string(reader, "a metadata key");
       if (metadata_.contains(key)) reader.error("the metadata key \"", key, "\" occurs twice");
-      metadata_[key] = read_value(reader, "metadata \"" + key + "\"");
+      metadata_[key] = read_value(reader, "metadata \"" + key + "\"", left);
     }
     for (uint64_t i = 0; i < tensors; ++i) read_tensor(reader);
     place(reader);

@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/error.h"
+#include "text/json_text.h"
 #include "weights/gguf.h"
 #include "weights/rope_frequencies.h"
 
@@ -124,12 +125,13 @@ class Metadata {
 // GGUF keeps of Llama 3.1's scaling only what each frequency is divided by. The published models share its bounds of 1
 // and 4; the factor is the largest divisor, and the original context a power of two.
 std::optional<RopeScaling> llama3_scaling(const at::Tensor& divisors, int64_t head_dim, double theta) {
+  if (divisors.dim() != 1 || divisors.size(0) != head_dim / 2 || divisors.size(0) == 0) return std::nullopt;
   RopeScaling scaling;
   scaling.factor = divisors.max().item<double>();
   for (int64_t context = 32; context <= int64_t{1} << 24; context *= 2) {
     scaling.original_max_position_embeddings = context;
     const at::Tensor expected = at::tensor(rope_divisors(head_dim, theta, scaling), at::kFloat);
-    if (divisors.sizes() == expected.sizes() && at::allclose(divisors, expected, 1e-5, 0)) return scaling;
+    if (at::allclose(divisors, expected, 1e-5, 0)) return scaling;
   }
   return std::nullopt;
 }
@@ -147,7 +149,7 @@ json rope_scaling(const Metadata& metadata, const GgufFile& file, int64_t head_d
   }
   const json* type = metadata.find("rope.scaling.type");
   require(type == nullptr || *type == "none", file.path().string(), ": the RoPE scaling ",
-          type == nullptr ? "" : type->dump(), " is not supported");
+          type == nullptr ? "" : json_line(*type), " is not supported");
   return nullptr;
 }
 
@@ -156,7 +158,7 @@ json rope_scaling(const Metadata& metadata, const GgufFile& file, int64_t head_d
 json gguf_llama_config(const GgufFile& file) {
   const json architecture = file.metadata().value("general.architecture", json());
   require(architecture == "llama" || architecture == "qwen2", file.path().string(), " holds the architecture ",
-          architecture.dump(), "; \"llama\" and \"qwen2\" are supported");
+          json_line(architecture), "; \"llama\" and \"qwen2\" are supported");
   const Metadata metadata(file, architecture);
   const int64_t hidden = metadata.positive("embedding_length");
   const int64_t heads = metadata.positive("attention.head_count");

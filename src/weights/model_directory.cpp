@@ -6,6 +6,7 @@
 
 #include "base/atomic_file.h"
 #include "base/error.h"
+#include "text/json_text.h"
 #include "weights/gguf.h"
 #include "weights/safetensors.h"
 
@@ -15,9 +16,7 @@ namespace {
 using nlohmann::json;
 
 json read_json(const std::filesystem::path& path) {
-  json parsed = json::parse(read_file(path), nullptr, false);
-  require(parsed.is_object(), path.string(), " is not a valid JSON object");
-  return parsed;
+  return parse_json_object(read_file(path), path.string());
 }
 
 json read_json_if_there(const std::filesystem::path& path) {
@@ -42,7 +41,7 @@ std::vector<int64_t> stop_tokens(const json& ends, const std::string& chat_templ
   std::set<int64_t> ids;
   for (const json& id : ends.is_array() ? ends : json::array({ends})) {
     if (id.is_null()) continue;
-    require(id.is_number_integer() && id >= 0, where, ": eos_token_id holds ", id.dump(), ", which is no token id");
+    require(id.is_number_integer() && id >= 0, where, ": eos_token_id holds ", json_line(id), ", which is no token id");
     ids.insert(id.get<int64_t>());
   }
   for (const char* token : {"<|im_end|>", "<|eot_id|>"}) {
@@ -54,7 +53,7 @@ std::vector<int64_t> stop_tokens(const json& ends, const std::string& chat_templ
 
 ModelDirectory open_gguf_model(const std::filesystem::path& path) {
   auto file = open_gguf(path);
-  const json metadata = file->metadata();
+  const json& metadata = file->metadata();  // `file` only changes hands below
   json config = gguf_llama_config(*file);
   auto tokenizer = BytePairTokenizer::from_gguf(metadata);
   std::string source = template_source(metadata.value("tokenizer.chat_template", json()));

@@ -11,6 +11,8 @@ namespace {
 
 using Kind = PickleValue::Kind;
 
+constexpr size_t kMaxValues = 1'000'000;  // one byte of a pickle can make an object
+
 class Machine {
  public:
   Machine(std::span<const std::byte> bytes, const std::string& name) : reader_(bytes, name) {}
@@ -22,6 +24,7 @@ class Machine {
 
  private:
   PickleValue& make(Kind kind) {
+    if (pickle_.values.size() >= kMaxValues) reader_.error("the pickle has more than ", kMaxValues, " objects");
     pickle_.values.emplace_back().kind = kind;
     return pickle_.values.back();
   }
@@ -117,7 +120,7 @@ class Machine {
         reader_.error("a tensor is not made of storage, offset, sizes and strides");
       }
       PickleValue& tensor = make(Kind::kTensor);
-      tensor.items = items;
+      tensor.items.assign(items.begin(), items.begin() + 4);
       push(tensor);
     } else if (function->text == "torch._utils._rebuild_parameter") {
       if (items.empty() || items[0]->kind != Kind::kTensor) reader_.error("a parameter is not made of a tensor");
@@ -133,7 +136,7 @@ class Machine {
       reader_.error("a persistent id is not that of a storage");
     }
     PickleValue& storage = make(Kind::kStorage);
-    storage.items = id->items;
+    storage.items.assign(id->items.begin(), id->items.begin() + 5);
     push(storage);
   }
 

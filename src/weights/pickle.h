@@ -17,8 +17,8 @@ struct PickleValue {
   int64_t integer = 0;  // also a bool
   double number = 0.0;
   std::string text;  // a string, or a global's "module name"
-  // Elements; a dictionary's keys and values in turn; a storage's persistent id; a tensor's arguments
-  // (storage, offset, sizes, strides...).
+  // Elements; a dictionary's keys and values in turn; of a storage's persistent id and a tensor's
+  // arguments those that count ("storage", type, key, place, elements; storage, offset, sizes, strides).
   std::vector<PickleValue*> items;
 };
 

@@ -4,9 +4,9 @@
 #include <ATen/ATen.h>
 
 #include <nlohmann/json.hpp>
-#include <set>
 
 #include "base/atomic_file.h"
+#include "text/json_text.h"
 #include "weights/byte_reader.h"
 #include "weights/mapped_weights.h"
 
@@ -24,34 +24,13 @@ constexpr std::pair<std::string_view, at::ScalarType> kTypes[] = {
     {"I32", at::kInt},    {"I16", at::kShort},  {"I8", at::kChar},  {"U8", at::kByte},       {"U16", at::kUInt16},
     {"U32", at::kUInt32}, {"U64", at::kUInt64}, {"BOOL", at::kBool}};
 
-// Parses JSON and refuses an object that has a key twice.
-json parse_json(std::string_view text, const std::string& where) {
-  std::vector<std::set<std::string>> keys;
-  std::string twice;
-  const auto watch = [&](int, json::parse_event_t event, json& value) {
-    if (event == json::parse_event_t::object_start) keys.emplace_back();
-    if (event == json::parse_event_t::object_end) keys.pop_back();
-    if (event == json::parse_event_t::key && !keys.back().insert(value.get<std::string>()).second) twice = value;
-    return true;
-  };
-  json parsed;
-  try {
-    parsed = json::parse(text, watch);
-  } catch (const json::exception& error) {
-    fail(where, " is not valid JSON: ", error.what());
-  }
-  require(twice.empty(), where, ": \"", twice, "\" occurs twice");
-  require(parsed.is_object(), where, " is not a JSON object");
-  return parsed;
-}
-
 std::vector<int64_t> parse_sizes(const json& entry, const char* key, const std::string& where) {
   const auto found = entry.find(key);
   require(found != entry.end() && found->is_array(), where, " has no list \"", key, "\"");
   std::vector<int64_t> sizes;
   for (const json& size : *found) {
-    require(size.is_number_unsigned() && size <= int64_t{1} << 48, where, ": \"", key, "\" holds ", size.dump(),
-            ", not a size");
+    require(size.is_number_unsigned() && size.get<uint64_t>() <= uint64_t{1} << 48, where, ": \"", key, "\" holds ",
+            size.dump(), ", not a size");
     sizes.push_back(size.get<int64_t>());
   }
   return sizes;
@@ -65,7 +44,7 @@ class Reader : public MappedWeights<WeightFile> {
     const auto size = reader.number<uint64_t>("the header's length");
     require(size <= kMaxHeader && size <= reader.remaining(), file, ": the header claims ", size,
             " bytes, but the file has ", reader.remaining(), " more; is it cut off or no safetensors file?");
-    const json header = parse_json(reader.text(size, "the header"), file + ": the header");
+    const json header = parse_json_object(reader.text(size, "the header"), file + ": the header", JsonKeys::kUnique);
     for (const auto& [name, entry] : header.items()) {
       if (name != "__metadata__") read_tensor(name, entry, reader.position());
     }
@@ -122,7 +101,7 @@ class Reader : public MappedWeights<WeightFile> {
 
   void read_blocks(const std::string& text) {
     const std::string where = path().string() + ": metadata \"" + std::string(kBlocksKey) + "\"";
-    const json blocks = parse_json(text, where);
+    const json blocks = parse_json_object(text, where, JsonKeys::kUnique);
     for (const auto& [name, entry] : blocks.items()) {
       const std::string which = where + ", tensor \"" + name + "\"";
       require(contains(name), which, " is not in the file");
@@ -146,7 +125,7 @@ class Reader : public MappedWeights<WeightFile> {
 class ShardedReader : public WeightFile {
  public:
   explicit ShardedReader(const std::filesystem::path& path) : path_(path) {
-    const json index = parse_json(read_file(path), path.string());
+    const json index = parse_json_object(read_file(path), path.string(), JsonKeys::kUnique);
     const auto map = index.find("weight_map");
     require(map != index.end() && map->is_object(), path.string(), " has no object \"weight_map\"");
     for (const auto& [name, file] : map->items()) {
@@ -216,6 +195,20 @@ std::string header_text(const std::vector<TensorToWrite>& tensors, std::map<std:
   return text;
 }
 
+// The index first: without it the rest is no model.
+void remove_weights(const std::filesystem::path& folder) {
+  if (!std::filesystem::is_directory(folder)) return;
+  std::filesystem::remove(folder / kIndexName);
+  std::vector<std::filesystem::path> files;
+  for (const auto& entry : std::filesystem::directory_iterator(folder)) {
+    const std::string name = entry.path().filename();
+    if (name == "model.safetensors" || (name.starts_with("model-") && name.ends_with(".safetensors"))) {
+      files.push_back(entry.path());
+    }
+  }
+  for (const auto& file : files) std::filesystem::remove(file);
+}
+
 }  // namespace
 
 std::unique_ptr<WeightFile> open_safetensors(const std::filesystem::path& path) {
@@ -245,6 +238,7 @@ void write_safetensors(const std::filesystem::path& path, const std::vector<Tens
 
 void write_sharded_safetensors(const std::filesystem::path& folder, const std::vector<TensorToWrite>& tensors,
                                int64_t shard_bytes) {
+  remove_weights(folder);
   std::vector<std::vector<TensorToWrite>> shards(1);
   int64_t size = 0, total = 0;
   for (const auto& item : tensors) {
@@ -259,7 +253,6 @@ void write_sharded_safetensors(const std::filesystem::path& folder, const std::v
   }
   if (shards.size() == 1) {
     write_safetensors(folder / "model.safetensors", tensors);
-    std::filesystem::remove(folder / kIndexName);
     return;
   }
   json map = json::object();
@@ -273,7 +266,6 @@ void write_sharded_safetensors(const std::filesystem::path& folder, const std::v
     }
   }
   write_file(folder / kIndexName, json{{"metadata", {{"total_size", total}}}, {"weight_map", map}}.dump(2) + "\n");
-  std::filesystem::remove(folder / "model.safetensors");
 }
 
 }  // namespace ichigo

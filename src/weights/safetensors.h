@@ -16,7 +16,7 @@ std::unique_ptr<WeightFile> open_safetensors(const std::filesystem::path& path);
 void write_safetensors(const std::filesystem::path& path, const std::vector<TensorToWrite>& tensors,
                        const std::map<std::string, std::string>& metadata = {});
 // Writes FOLDER/model.safetensors, or model-0000i-of-0000n.safetensors with an index when one file would pass
-// `shard_bytes`.
+// `shard_bytes`. Such files of another model are removed first: the two must not mix.
 void write_sharded_safetensors(const std::filesystem::path& folder, const std::vector<TensorToWrite>& tensors,
                                int64_t shard_bytes);
 

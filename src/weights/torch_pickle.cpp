@@ -17,6 +17,7 @@ using Kind = PickleValue::Kind;
 
 constexpr int kMaxDepth = 32;
 constexpr int64_t kMaxVisits = 1'000'000;  // objects, counting a shared one each time
+constexpr size_t kMaxRank = 8;
 
 struct StorageType {
   std::string_view global;
@@ -67,7 +68,10 @@ class Reader : public MappedWeights<TorchPickle> {
 
   json convert(const PickleValue& value, const std::string& place, int depth) {
     require(depth <= kMaxDepth, path().string(), ": the pickled object is nested deeper than ", kMaxDepth);
-    require(++visits_ <= kMaxVisits, path().string(), ": the pickled object is too large");
+    // Texts may be shared: their copies, and the places made of them, must stay in proportion to the file.
+    copied_ += value.text.size() + place.size();
+    require(++visits_ <= kMaxVisits && copied_ <= 4 * file_->bytes().size() + (size_t{1} << 20), path().string(),
+            ": the pickled object is too large");
     const auto inner = [&](const std::string& key) { return place.empty() ? key : place + "." + key; };
     switch (value.kind) {
       case Kind::kNone:
@@ -113,6 +117,7 @@ class Reader : public MappedWeights<TorchPickle> {
   }
 
   std::vector<int64_t> sizes(const PickleValue& tuple, const std::string& where) const {
+    require(tuple.items.size() <= kMaxRank, where, " has ", tuple.items.size(), " dimensions, more than ", kMaxRank);
     std::vector<int64_t> values;
     for (const PickleValue* item : tuple.items) {
       require(item->kind == Kind::kInteger && item->integer >= 0, where, " has a size or stride that is none");
@@ -158,6 +163,7 @@ class Reader : public MappedWeights<TorchPickle> {
   std::string prefix_;
   std::map<std::string, std::vector<int64_t>> strides_;
   int64_t visits_ = 0;
+  size_t copied_ = 0;  // bytes
   json object_;
 };
 

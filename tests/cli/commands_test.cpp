@@ -63,6 +63,10 @@ TEST_F(Commands, TokenizePrintsTheSoundString) {
   ASSERT_TRUE(printed.out.ends_with("\n"));
   const auto codes = parse_sound_string(printed.out.substr(0, printed.out.size() - 1));
   EXPECT_EQ(codes, load_ear(find_ear(model_)).encode(read_audio(recording_)));
+  // An ear needs no model.
+  const auto ear = run_program({"tokenize", recording_, "--tokenizer", model_ + "/sound_tokenizer.safetensors",
+                                "--whisper", model_ + "/whisper.safetensors"});
+  EXPECT_EQ(ear.out, printed.out) << ear.err;
 }
 
 TEST_F(Commands, ChatAnswersTypedText) {
@@ -84,6 +88,13 @@ TEST_F(Commands, EvaluateQuestions) {
     EXPECT_EQ(std::ranges::count(written, '\n'), 3) << written;
     EXPECT_EQ(std::ranges::count(written, '\t'), 9) << written;
   }
+  // What was written can be evaluated again, from another folder too.
+  const test::TemporaryFolder elsewhere;
+  const auto scored = run_program({"evaluate", "questions", folder_ / "list.tsv", "--rows", elsewhere / "rows.tsv",
+                                   "--model", model_, "--max-tokens", "2"});
+  ASSERT_EQ(scored.code, 0) << scored.err;
+  EXPECT_EQ(run_program({"evaluate", "questions", elsewhere / "rows.tsv", "--model", model_, "--max-tokens", "2"}).code,
+            0);
   EXPECT_COMPLAINS(run_program({"evaluate", "questions", folder_ / "absent.tsv", "--model", model_}), 1, "absent.tsv");
 }
 
@@ -122,6 +133,25 @@ TEST_F(Commands, ConvertWritesAModelThatHearsTheSame) {
   EXPECT_EQ(run_program({"ask", recording_, "--model", out, "--max-tokens", "4"}).code, 0);
   EXPECT_COMPLAINS(run_program({"convert", model_, model_}), 1, "its own place");
   EXPECT_COMPLAINS(run_program({"convert", model_, folder_ / "x", "--tokenizer", model_}), 1, "belong together");
+}
+
+TEST_F(Commands, ConvertLeavesNothingOfAnotherModel) {
+  const std::string out = folder_ / "out";
+  ASSERT_EQ(run_program({"convert", model_, out, "--type", "bf16", "--tokenizer",
+                         model_ + "/sound_tokenizer.safetensors", "--whisper", model_ + "/whisper.safetensors"})
+                .code,
+            0);
+  EXPECT_TRUE(std::filesystem::exists(out + "/ichigo.json"));
+  for (const char* left : {"model-00002-of-00002.safetensors", "model.safetensors.index.json"}) {
+    write_file(out + "/" + left, "of a larger model");
+  }
+  ASSERT_EQ(run_program({"convert", model_, out, "--type", "bf16"}).code, 0);
+  for (const auto& entry : std::filesystem::directory_iterator(out)) {
+    const std::string name = entry.path().filename();
+    EXPECT_FALSE(name.starts_with("model-") || name == "model.safetensors.index.json" || name == "ichigo.json") << name;
+  }
+  EXPECT_COMPLAINS(run_program({"convert", model_, out, "--embedding", "f16"}), 1, "f16");
+  EXPECT_COMPLAINS(run_program({"convert", model_, out, "--ear", "q8_0"}), 1, "--tokenizer and --whisper");
 }
 
 TEST_F(Commands, InspectSaysWhatAModelHolds) {

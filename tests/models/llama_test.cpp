@@ -10,6 +10,7 @@
 #include "golden.h"
 #include "models/fused_model.h"
 #include "nn/linear_cross_entropy.h"
+#include "weights/files.h"
 #include "weights/safetensors.h"
 
 namespace ichigo {
@@ -141,6 +142,29 @@ TEST(ExtendEmbedding, KeepsOldRowsAndPlacesAlikeCodesTogether) {
   EXPECT_TRUE(rows.equal(extend_embedding(old_rows, 56, 52, codebook, 3)));
 }
 
+TEST(Llama, RefusesWeightsThatItWouldNotUse) {
+  LlamaConfig config;
+  config.hidden_size = config.intermediate_size = config.vocab_size = 8;
+  config.num_hidden_layers = config.num_attention_heads = config.num_key_value_heads = 1;
+  config.head_dim = 8;
+  config.tie_word_embeddings = true;
+  std::vector<TensorToWrite> weights;
+  for (const auto& [name, parameter] : Llama(config).hugging_face_parameters()) weights.push_back({name, parameter});
+  const test::TemporaryFolder folder;
+  const auto load_with = [&](const std::string& name) {
+    auto more = weights;
+    if (!name.empty()) more.push_back({name, at::zeros({8})});
+    write_safetensors(folder / "model.safetensors", more);
+    load_llama(config, *open_safetensors(folder / "model.safetensors"), at::kFloat);
+  };
+  load_with("");
+  load_with("lm_head.weight");
+  load_with("model.layers.0.self_attn.rotary_emb.inv_freq");
+  test::expect_error([&] { load_with("model.layers.0.self_attn.o_proj.bias"); }, "o_proj.bias");
+  config.num_hidden_layers = 60000;
+  test::expect_error([&] { load_with(""); }, "too few for 60000 layers");
+}
+
 TEST(LlamaConfig, NamesWhatIsWrong) {
   auto message = [](const nlohmann::json& json) -> std::string {
     try {
@@ -152,6 +176,8 @@ TEST(LlamaConfig, NamesWhatIsWrong) {
   };
   EXPECT_NE(message({{"model_type", "mamba"}}).find("mamba"), std::string::npos);
   EXPECT_NE(message({{"model_type", "llama"}, {"hidden_size", 64}}).find("intermediate_size"), std::string::npos);
+  EXPECT_NE(message({{"model_type", 5}}).find("\"model_type\" is 5, expected a text"), std::string::npos);
+  EXPECT_NE(message({{"model_type", "llama"}, {"hidden_size", "64"}}).find("\"hidden_size\""), std::string::npos);
   EXPECT_NE(message({{"model_type", "llama"},
                      {"hidden_size", 64},
                      {"intermediate_size", 64},

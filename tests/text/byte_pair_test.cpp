@@ -150,6 +150,12 @@ TEST(BytePair, GgufErrors) {
     broken.update(patch);
     EXPECT_THROW(BytePairTokenizer::from_gguf(broken), Error) << patch;
   }
+  // A BOS token among those that are unused, at the end.
+  json unused = metadata;
+  const auto last = metadata["tokenizer.ggml.tokens"].size() - 1;
+  unused["tokenizer.ggml.token_type"][last] = 5;
+  unused["tokenizer.ggml.bos_token_id"] = last;
+  EXPECT_THROW(BytePairTokenizer::from_gguf(unused), Error);
 }
 
 TEST(BytePair, MergesAsThePlainAlgorithm) {
@@ -256,6 +262,10 @@ TEST(BytePair, HostileFiles) {
   const std::string whole = good.dump();
   for (size_t size = 0; size < whole.size(); size += 97) EXPECT_NE(error_of(whole.substr(0, size)), "");
 
+  json stages = json::array();
+  for (int i = 0; i < 20; ++i) stages.push_back({{"type", "Digits"}, {"individual_digits", true}});
+  stages.push_back(good["pre_tokenizer"]);
+
   const auto broken = [&](const json& patch) {
     json file = good;
     file.merge_patch(patch);
@@ -265,6 +275,7 @@ TEST(BytePair, HostileFiles) {
   EXPECT_NE(broken({{"model", {{"merges", {"a zzz"}}}}}).find("\"zzz\""), std::string::npos);
   for (const json& patch :
        {json{{"pre_tokenizer", nullptr}},
+        json{{"pre_tokenizer", {{"type", "Sequence"}, {"pretokenizers", stages}}}},
         json{{"pre_tokenizer", {{"add_prefix_space", true}}}},
         json{{"pre_tokenizer", {{"type", "Split"}, {"pattern", {{"Regex", "("}}}, {"behavior", "Isolated"}}}},
         json{{"normalizer", {{"type", "Lowercase"}}}},

@@ -52,7 +52,7 @@ TEST(ModelDirectory, SaysWhatIsMissing) {
   fs::copy(tokenizer, folder / "tokenizer.json");
   refuse("model.safetensors");
   write_file(folder / "config.json", "{");
-  refuse("not a valid JSON object");
+  refuse("not valid JSON");
   write_file(folder / "config.json", R"({"eos_token_id": "x"})");
   refuse("no token id");
   test::expect_error([&] { open_model_directory(folder / "absent"); }, "does not exist");

@@ -143,6 +143,17 @@ TEST(TorchPickle, RefusesBrokenPickles) {
   expect_refused(saved("\x80\2" + bomb + "}" + text("a") + "h\35s."), "too large");
 }
 
+TEST(TorchPickle, SharedPartsDoNotMultiply) {
+  // One text of 100 kB, recalled a thousand times.
+  std::string list = text(std::string(100000, 'x')) + "q" + std::string(1, '\0') + "0](";
+  for (int i = 0; i < 1000; ++i) list += "h" + std::string(1, '\0');
+  expect_refused(saved("\x80\2}" + text("a") + list + "es."), "too large");
+  // Objects of one byte each.
+  expect_refused(saved("\x80\2" + std::string(1100000, 'N') + "."), "more than 1000000 objects");
+  const std::string zero("K\0", 2), ones = "K\1K\1K\1K\1K\1K\1K\1K\1K\1";
+  expect_refused(saved(with_tensor(zero, ones, ones)), "9 dimensions");
+}
+
 TEST(TorchPickle, RefusesBrokenZips) {
   const std::string pickle = with_tensor("K\1", "K\2", "K\1");
   const std::string whole = saved(pickle);

@@ -3,13 +3,14 @@ ICHIGO_ROOT=$PWD
 ICHIGO_PACKAGES="g++ cmake ninja-build ccache pkg-config python3-venv libsndfile1-dev libsoxr-dev zlib1g-dev libespeak-ng-dev
   flite1-dev libpcre2-dev nlohmann-json3-dev libyaml-cpp-dev libcli11-dev libgtest-dev libcurl4-openssl-dev libzip-dev
   libssl-dev gnuplot-nox"
+ICHIGO_FUZZ_PACKAGES="clang-19 libclang-rt-19-dev"  # the sanitizers' compiler, for ./test
 ICHIGO_TORCH=2.13.0  # installed where no PyTorch >= 2.8 is
 
 say() { echo "ichigo: $*" >&2; }
 
 install_packages() {
   local missing
-  missing=$(for package in $ICHIGO_PACKAGES; do
+  missing=$(for package in "$@"; do
     dpkg-query -W -f='${Status}' "$package" 2>/dev/null | grep -q 'install ok installed' || echo "$package"
   done)
   [ -n "$missing" ] || return 0
@@ -66,22 +67,24 @@ find_torch() {
   echo "$folder"
 }
 
+# setup_and_build PRESET TARGET [PACKAGE...]: installs the packages of every build and these, then builds.
 setup_and_build() {
-  local target=$1 folder
-  if [ ! -f build/packages-installed ] || [ cmake/setup.sh -nt build/packages-installed ]; then
-    install_packages
-    mkdir -p build
-    touch build/packages-installed
+  local preset=$1 target=$2 folder installed=build/$1-packages
+  shift 2
+  mkdir -p build
+  if [ ! -f $installed ] || [ cmake/setup.sh -nt $installed ]; then
+    install_packages $ICHIGO_PACKAGES "$@"
+    touch $installed
   fi
   folder=$(find_torch)
-  if [ ! -f build/release/build.ninja ]; then
-    cmake --preset release -DCMAKE_PREFIX_PATH="$folder" >build/configure.log 2>&1 ||
+  if [ ! -f build/$preset/build.ninja ]; then
+    cmake --preset $preset -DCMAKE_PREFIX_PATH="$folder" >build/configure.log 2>&1 ||
       { tail -n 20 build/configure.log >&2; say "configuring failed: see build/configure.log"; exit 1; }
   fi
   # Looking for new files is no work worth a word.
-  if ninja -C build/release -n "$target" | grep -vqE 'Re-checking|Re-running CMake|Entering directory|no work to do'; then
-    say "building (a first build takes some minutes; log in build/build.log)"
+  if ninja -C build/$preset -n "$target" | grep -vqE 'Re-checking|Re-running CMake|Entering directory|no work to do'; then
+    say "building ($preset: a first build takes some minutes; log in build/build.log)"
   fi
-  ninja -C build/release "$target" >build/build.log 2>&1 ||
+  ninja -C build/$preset "$target" >build/build.log 2>&1 ||
     { grep -E 'error|FAILED' build/build.log | head -n 20 >&2; say "the build failed: see build/build.log"; exit 1; }
 }

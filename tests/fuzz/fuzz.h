@@ -1,0 +1,43 @@
+// What the fuzzers share: the bytes as a file, and what a reader may do with a broken one.
+#pragma once
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <cstddef>
+#include <cstdint>
+#include <filesystem>
+#include <string>
+
+#include "base/error.h"
+
+namespace ichigo::fuzz {
+
+// A file in memory that is written anew for each input.
+class InputFile {
+ public:
+  explicit InputFile(const char* name) : descriptor_(::memfd_create(name, MFD_CLOEXEC)) {
+    require(descriptor_ >= 0, "no file in memory can be made");
+    path_ = "/proc/self/fd/" + std::to_string(descriptor_);
+  }
+  const std::filesystem::path& write(const uint8_t* data, size_t size) {
+    require(::ftruncate(descriptor_, 0) == 0 && ::pwrite(descriptor_, data, size, 0) == static_cast<ssize_t>(size),
+            "the file in memory cannot be written");
+    return path_;
+  }
+
+ private:
+  int descriptor_;
+  std::filesystem::path path_;
+};
+
+// A reader either succeeds or throws Error; anything else ends the fuzzer.
+template <typename Action>
+int expect_error_or_success(Action action) {
+  try {
+    action();
+  } catch (const Error&) {
+  }
+  return 0;
+}
+
+}  // namespace ichigo::fuzz

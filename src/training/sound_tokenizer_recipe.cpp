@@ -37,6 +37,7 @@ SoundTokenizerRecipe SoundTokenizerRecipe::read(const std::filesystem::path& pat
   recipe.commitment = losses.number("commitment", recipe.commitment);
   recipe.cross_entropy = losses.number("cross_entropy", recipe.cross_entropy);
   recipe.kl = losses.number("kl", recipe.kl);
+  recipe.mse = losses.number("mse", recipe.mse);
   recipe.usage = losses.number("usage", recipe.usage);
   recipe.usage_temperature = losses.number("usage_temperature", recipe.usage_temperature);
   losses.finish();
@@ -75,17 +76,19 @@ SoundTokenizerRecipe SoundTokenizerRecipe::read(const std::filesystem::path& pat
 
   const std::string where = path.string() + ": ";
   const bool decoder = recipe.cross_entropy > 0 || recipe.kl > 0;
-  if (!decoder) shape.depth = 0;
+  if (!recipe.reads_back()) shape.depth = 0;
   require(recipe.schedule.total_steps > 0, where, "\"steps\" must be 1 or more");
   require(recipe.batch_seconds > 0, where, "\"batch_seconds\" must be above 0");
   require(recipe.checkpoint_steps > 0, where, "\"checkpoint_steps\" must be 1 or more");
   require(recipe.quantize_after >= 0 && recipe.quantize_after < 1, where, "\"quantize_after\" must be in [0, 1)");
   require(recipe.time_mask >= 0 && recipe.time_mask < 1, where, "\"time_mask\" must be in [0, 1)");
-  require(std::min({recipe.ctc, recipe.commitment, recipe.cross_entropy, recipe.kl, recipe.usage}) >= 0, where,
-          "the weights of the losses must be 0 or more");
-  require(recipe.ctc > 0 || decoder, where, "one of the losses ctc, cross_entropy and kl must be above 0");
-  require(recipe.start.empty() || (decoder && recipe.ctc == 0 && recipe.commitment == 0 && recipe.usage == 0), where,
-          "\"start\" keeps the codes as they are: only the losses cross_entropy and kl may be above 0");
+  require(std::min({recipe.ctc, recipe.commitment, recipe.cross_entropy, recipe.kl, recipe.mse, recipe.usage}) >= 0,
+          where, "the weights of the losses must be 0 or more");
+  require(recipe.ctc > 0 || recipe.reads_back(), where,
+          "one of the losses ctc, cross_entropy, kl and mse must be above 0");
+  require(
+      recipe.start.empty() || (recipe.reads_back() && recipe.ctc == 0 && recipe.commitment == 0 && recipe.usage == 0),
+      where, "\"start\" keeps the codes as they are: only the losses cross_entropy, kl and mse may be above 0");
   require(recipe.usage_temperature > 0, where, "\"usage_temperature\" must be above 0");
   require(!decoder || !recipe.whisper.empty(), where, "the losses cross_entropy and kl need \"whisper\", its weights");
   try {
@@ -110,7 +113,7 @@ std::string SoundTokenizerRecipe::fingerprint() const {
       {"batch_seconds", batch_seconds},
       {"quantize", {quantize ? 1.0 : 0.0, quantize_after, static_cast<double>(kmeans_vectors)}},
       {"time_mask", time_mask},
-      {"losses", {ctc, commitment, cross_entropy, kl, decoder_seconds, usage, usage_temperature}},
+      {"losses", {ctc, commitment, cross_entropy, kl, decoder_seconds, usage, usage_temperature, mse}},
       {"schedule",
        {schedule.peak, static_cast<double>(schedule.warmup_steps), static_cast<double>(schedule.total_steps),
         schedule.final_share, static_cast<double>(schedule.decay_steps)}},

@@ -236,21 +236,39 @@ class SoundTokenizerTrainer {
       const auto logits = head_.forward(seen.to(type_), batch.mask.to(type_));
       add(losses, "ctc", recipe_.ctc, phoneme_ctc_loss(logits, batch.lengths, batch.phonemes, batch.phoneme_lengths));
     }
-    if (objective_) read_by_whisper(batch, projected, weights, losses);
+    if (recipe_.reads_back()) read_back(batch, projected, weights, losses);
     return losses;
   }
 
-  // Behind its end each clip has the mask code, as when the tokenizer is used.
-  void read_by_whisper(const ClipBatch& batch, const at::Tensor& projected,
-                       const torch::OrderedDict<std::string, at::Tensor>& weights, Losses& losses) {
+  // From the codes to Whisper's features. Behind its end each clip has the mask code, as when the tokenizer is used.
+  void read_back(const ClipBatch& batch, const at::Tensor& projected,
+                 const torch::OrderedDict<std::string, at::Tensor>& weights, Losses& losses) {
     const auto wanted = static_cast<int64_t>(recipe_.decoder_seconds * kPositionsPerSecond);
     const int64_t padding = std::max<int64_t>(0, wanted - projected.size(1));
     const auto padded = at::constant_pad_nd(projected * batch.mask.unsqueeze(-1), {0, 0, 0, padding});
     const auto embedded = at::linear(padded, weights["rq.project_out.weight"], weights["rq.project_out.bias"]);
     const auto features = bottleneck_.output(embedded.repeat_interleave(recipe_.tokenizer.downsample, 1));
+    if (recipe_.mse > 0) {
+      const at::Tensor inside = batch.mask.repeat_interleave(recipe_.tokenizer.downsample, 1);
+      const at::Tensor wrong = (features.narrow(1, 0, inside.size(1)) - encoder_frames(batch)).square().mean(-1);
+      add(losses, "mse", recipe_.mse, (wrong * inside).sum() / inside.sum());
+    }
+    if (!objective_) return;
     const auto read = objective_->losses(batch, features, recipe_.cross_entropy > 0, recipe_.kl > 0);
     if (recipe_.cross_entropy > 0) add(losses, "cross_entropy", recipe_.cross_entropy, read.cross_entropy);
     if (recipe_.kl > 0) add(losses, "kl", recipe_.kl, read.kl);
+  }
+
+  // What the encoder gave for each clip, at its own rate: float32 [batch, frames, width], zero behind the clip's end.
+  at::Tensor encoder_frames(const ClipBatch& batch) const {
+    const int64_t step = recipe_.tokenizer.downsample;
+    at::Tensor frames = at::zeros({batch.mask.size(0), batch.mask.size(1) * step, recipe_.tokenizer.width});
+    for (size_t i = 0; i < batch.clips.size(); ++i) {
+      const Clip& clip = *batch.clips[i];
+      const int64_t count = clip.length * step;
+      frames[static_cast<int64_t>(i)].narrow(0, 0, count).copy_(clip.file->features(*clip.source).narrow(0, 0, count));
+    }
+    return frames;
   }
 
   void train_steps(int64_t stop, double stop_seconds) {

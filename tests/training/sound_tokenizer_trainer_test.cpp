@@ -230,6 +230,33 @@ TEST(SoundTokenizerTrainer, RefusesToStartFromATokenizerOfAnotherShape) {
   EXPECT_CONTAINS(test::error_of([&] { train(path); }), "another shape");
 }
 
+TEST(SoundTokenizerTrainer, LearnsTheWayBackFromFixedCodes) {
+  const test::TemporaryFolder folder;
+  write_features(folder.path() / "clips", 60);
+  train(write_recipe(folder.path(), "run"));
+  const auto start = folder.path() / "run/sound_tokenizer.safetensors";
+  const auto path = write_recipe(folder.path(), "reading", "start: " + start.string() + "\n");
+  std::string text = read_file(path);
+  const std::string from = "losses: {usage: 0.1}";
+  text.replace(text.find(from), from.size(), "losses: {ctc: 0, commitment: 0, mse: 1}");
+  write_file(path, text);
+  train(path);
+  const auto lines = read_metrics(folder.path() / "reading");
+  EXPECT_LT(lines.back().at("mse").get<double>(), 0.5 * lines.front().at("mse").get<double>());
+
+  // The codes are those that it began with, and the features of a clip come back from them.
+  const auto before = load_bottleneck(start),
+             after = load_bottleneck(folder.path() / "reading/sound_tokenizer.safetensors");
+  const at::NoGradGuard no_gradient;
+  const FeatureFile file(folder.path() / "clips", kWidth);
+  const auto frames = file.features(file.clips()[0]).to(at::kFloat);
+  const auto pooled = frames.unflatten(0, {-1, 2}).mean(1);
+  const auto codes = after->quantize(after->project(after->transform(pooled)));
+  EXPECT_TRUE(codes.equal(before->quantize(before->project(before->transform(pooled)))));
+  const auto back = after->output(after->embed(codes.unsqueeze(0)).repeat_interleave(2, 1))[0];
+  EXPECT_LT((back - frames).square().mean().item<double>(), 0.7 * frames.square().mean().item<double>());
+}
+
 TEST(SoundTokenizerTrainer, RefusesAnotherRecipesCheckpoints) {
   const test::TemporaryFolder folder;
   write_features(folder.path() / "clips", 20);

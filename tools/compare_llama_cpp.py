@@ -1,0 +1,67 @@
+"""SmolLM2 written by ichigo as GGUF, opened by llama.cpp: greedy answers to 20 prompts and perplexity, there and here.
+
+Exits 1 when a bf16 answer differs or the perplexities of a type by more than 1 %. Needs the folder with llama.cpp's
+llama-completion and llama-perplexity, built for example with
+  cmake -B build -G Ninja -DGGML_NATIVE=OFF -DGGML_AVX2=ON -DGGML_AVX512=ON -DLLAMA_CURL=OFF &&
+  ninja -C build llama-completion llama-perplexity
+"""
+
+import argparse
+import json
+import pathlib
+import re
+import subprocess
+import sys
+import tempfile
+
+from compare_language_model import PROMPTS, SYSTEM
+
+WINDOWS = 16
+
+
+def run(*command):
+    return subprocess.run([str(word) for word in command], check=True, capture_output=True, text=True)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--llama-cpp", type=pathlib.Path, required=True, help="folder with llama.cpp's programs")
+    parser.add_argument("--weights", required=True, help="SmolLM2-135M-Instruct: a folder or a GGUF file")
+    parser.add_argument("--program", default="build/release/ichigo")
+    parser.add_argument("--tokens", type=int, default=48)
+    parser.add_argument("--text", type=pathlib.Path, default="data/sentences.txt", help="for the perplexity")
+    parser.add_argument("--threads", type=int, default=2)
+    options = parser.parse_args()
+    threads = ["--threads", options.threads]
+    good = True
+    with tempfile.TemporaryDirectory() as folder:
+        for kind in ("bf16", "q8_0", "q4_0"):
+            model = pathlib.Path(folder) / f"{kind}.gguf"
+            run(options.program, "convert", options.weights, model, "--to", "gguf", "--type", kind)
+            command = [options.program, "evaluate", "perplexity", options.text, "--model", model, "--limit", WINDOWS]
+            ours = json.loads(run(*command, "--json", *threads).stdout)["perplexity"]
+            command = [options.llama_cpp / "llama-perplexity", "-m", model, "-f", options.text, "-c", 512]
+            out = run(*command, "--chunks", WINDOWS, *threads)
+            theirs = float(re.search(r"Final estimate: PPL = ([0-9.]+)", out.stdout + out.stderr).group(1))
+            print(f"{kind}: perplexity here {ours:.4f}, llama.cpp's {theirs:.4f}, {100 * (ours / theirs - 1):+.2f} %")
+            good = good and abs(ours / theirs - 1) < 0.01
+            if kind != "bf16":
+                continue
+            same = 0
+            for prompt in PROMPTS:
+                ours = run(options.program, "chat", prompt, "--model", model, "--max-tokens", options.tokens, *threads)
+                text = f"<|im_start|>system\n{SYSTEM}<|im_end|>\n<|im_start|>user\n{prompt}<|im_end|>\n<|im_start|>assistant\n"
+                command = [options.llama_cpp / "llama-completion", "-m", model, "-p", text, "-n", options.tokens]
+                theirs = run(*command, "--temp", 0, "-no-cnv", "--no-display-prompt", *threads).stdout
+                theirs = theirs.removesuffix("\n").removesuffix("\n").replace(" [end of text]", "").strip()
+                ours = ours.stdout.removesuffix(" ...\n").strip()
+                same += ours == theirs
+                if ours != theirs:
+                    print(f"{prompt}\n  theirs {theirs!r}\n  ours   {ours!r}")
+            print(f"bf16: {same} of {len(PROMPTS)} greedy answers identical")
+            good = good and same == len(PROMPTS)
+    sys.exit(0 if good else 1)
+
+
+if __name__ == "__main__":
+    main()

@@ -82,7 +82,8 @@ setup_and_build() {
       { tail -n 20 build/configure.log >&2; say "configuring failed: see build/configure.log"; exit 1; }
   fi
   # Looking for new files is no work worth a word.
-  if ninja -C build/$preset -n "$target" | grep -vqE 'Re-checking|Re-running CMake|Entering directory|no work to do'; then
+  if ninja -C build/$preset -n "$target" |
+    grep -vE 'Re-checking|Re-running CMake|Entering directory|no work to do' >/dev/null; then
     say "building ($preset: a first build takes some minutes; log in build/build.log)"
   fi
   ninja -C build/$preset "$target" >build/build.log 2>&1 ||

@@ -2,6 +2,8 @@
 
 #include <ATen/ATen.h>
 
+#include <algorithm>
+
 namespace ichigo {
 
 std::string shape_text(const std::vector<int64_t>& shape) {
@@ -12,13 +14,14 @@ std::string shape_text(const std::vector<int64_t>& shape) {
 
 int64_t count_elements(const std::vector<int64_t>& shape, const std::string& where) {
   constexpr int64_t kLimit = int64_t{1} << 48;  // so that a size in bytes cannot overflow
-  int64_t count = 1;
+  // A size of 0 does not excuse the others: their strides must not overflow either.
+  int64_t extent = 1;
   for (const int64_t size : shape) {
-    require(size >= 0 && size <= kLimit && (size == 0 || count <= kLimit / size), where, ": the shape ",
+    require(size >= 0 && size <= kLimit && extent <= kLimit / std::max<int64_t>(size, 1), where, ": the shape ",
             shape_text(shape), " is impossible");
-    count *= size;
+    extent *= std::max<int64_t>(size, 1);
   }
-  return count;
+  return std::ranges::find(shape, 0) == shape.end() ? extent : 0;
 }
 
 at::Tensor mapped_tensor(const std::shared_ptr<const MappedFile>& file, const StoredTensor& stored,

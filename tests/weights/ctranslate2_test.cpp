@@ -65,6 +65,7 @@ TEST(Ctranslate2, RefusesHostileFiles) {
   refuse(model({variable("a", {2}, 9, 8, floats({1, 2}))}), "unknown type 9");
   refuse(model({variable("a", {3}, 0, 8, floats({1, 2}))}), "not F32 of shape [3]");
   refuse(model({variable("a", {0xFFFFFFFF, 0xFFFFFFFF, 0xFFFFFFFF}, 0, 8, floats({1, 2}))}), "impossible");
+  refuse(model({variable("a", {0, 0xFFFFFFFF, 0xFFFFFFFF}, 0, 0, "")}), "impossible");
   refuse(model({variable("a", {0x3FFFFFFF}, 0, 0xFFFFFFFC, floats({1, 2}))}), "cut off");
   refuse(model({a, a}), "twice");
   refuse(model({a}, test::bytes(uint32_t{1}) + text("b") + text("c")), "missing variable \"c\"");

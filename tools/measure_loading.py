@@ -70,7 +70,7 @@ def main():
             places |= dict.fromkeys(tensors(layer), file)
         index = {"metadata": {"total_size": total}, "weight_map": places}
         (folder / "model.safetensors.index.json").write_text(json.dumps(index))
-        command = [options.program, "chat", "Hello", "--model", str(folder), "--max-tokens", "2"]
+        command = [options.program, "chat", "Hello", "--model", str(folder), "--dtype", "bfloat16", "--max-tokens", "2"]
         subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
     peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024
     print(f"weights {total / 2**30:.2f} GiB, peak {peak / 2**30:.2f} GiB: {100 * (peak / total - 1):+.1f} %")

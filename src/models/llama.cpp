@@ -4,6 +4,8 @@
 #include <torch/csrc/autograd/autograd.h>
 #include <torch/csrc/autograd/custom_function.h>
 
+#include <algorithm>
+#include <functional>
 #include <nlohmann/json.hpp>
 #include <set>
 
@@ -218,7 +220,10 @@ std::shared_ptr<Llama> load_llama(const LlamaConfig& config, const WeightFile& w
   llama_tensors(config, weights);  // checks them before memory is taken
   auto model = std::make_shared<Llama>(config, at::TensorOptions().dtype(dtype).device(device));
   const at::NoGradGuard no_grad;
-  for (auto& [name, parameter] : model->hugging_face_parameters()) {
+  // While a tensor is copied it is there twice: the largest come first, when the others take no memory yet.
+  auto parameters = model->hugging_face_parameters();
+  std::ranges::stable_sort(parameters, std::greater(), [](const auto& item) { return item.second.numel(); });
+  for (auto& [name, parameter] : parameters) {
     parameter.set_requires_grad(false);
     parameter.copy_(weights.load_as(name, dtype));
     weights.release(name);  // else a model would take its size twice

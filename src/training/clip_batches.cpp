@@ -31,9 +31,12 @@ std::vector<Clip> usable_clips(const std::vector<FeatureFile>& files, const Phon
   return clips;
 }
 
+at::Tensor encoder_frames(const Clip& clip) {
+  return clip.file->features(*clip.source).narrow(0, 0, clip.length * kPool).to(at::kFloat);
+}
+
 at::Tensor pooled_features(const Clip& clip) {
-  const auto frames = clip.file->features(*clip.source);
-  return frames.narrow(0, 0, clip.length * kPool).to(at::kFloat).view({clip.length, kPool, frames.size(1)}).mean(1);
+  return encoder_frames(clip).unflatten(0, {clip.length, kPool}).mean(1);
 }
 
 ClipBatch make_batch(const std::vector<const Clip*>& clips) {
@@ -50,12 +53,9 @@ ClipBatch make_batch(const std::vector<const Clip*>& clips) {
     phoneme_lengths.push_back(static_cast<int64_t>(clip->phonemes.size()));
   }
   const int64_t longest = *std::max_element(lengths.begin(), lengths.end());
-  batch.features = at::zeros({count, longest, features[0].size(1)});
+  batch.features = at::pad_sequence(features, /*batch_first=*/true);
   batch.mask = at::zeros({count, longest});
-  for (int64_t i = 0; i < count; ++i) {
-    batch.features[i].narrow(0, 0, lengths[i]).copy_(features[i]);
-    batch.mask[i].narrow(0, 0, lengths[i]).fill_(1);
-  }
+  for (int64_t i = 0; i < count; ++i) batch.mask[i].narrow(0, 0, lengths[i]).fill_(1);
   batch.lengths = at::tensor(lengths);
   batch.phonemes = at::tensor(phonemes, at::kLong);
   batch.phoneme_lengths = at::tensor(phoneme_lengths);

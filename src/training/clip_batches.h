@@ -30,7 +30,9 @@ struct ClipBatch {
 // The clips of all files that have phonemes which fit into their length, in the order of the files. `left_out` counts
 // the others. Phones that are not in the set are left out of their clip.
 std::vector<Clip> usable_clips(const std::vector<FeatureFile>& files, const PhonemeSet& phonemes, int64_t* left_out);
-// [length, width] float32: the clip's features averaged over pairs of frames.
+// What the encoder gave for the clip, at its own 50 Hz: float32 [2 x length, width].
+at::Tensor encoder_frames(const Clip& clip);
+// [length, width] float32: the same averaged over pairs of frames.
 at::Tensor pooled_features(const Clip& clip);
 ClipBatch make_batch(const std::vector<const Clip*>& clips);
 

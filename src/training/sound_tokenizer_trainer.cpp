@@ -249,26 +249,17 @@ class SoundTokenizerTrainer {
     const auto embedded = at::linear(padded, weights["rq.project_out.weight"], weights["rq.project_out.bias"]);
     const auto features = bottleneck_.output(embedded.repeat_interleave(recipe_.tokenizer.downsample, 1));
     if (recipe_.mse > 0) {
+      std::vector<at::Tensor> frames;
+      for (const Clip* clip : batch.clips) frames.push_back(encoder_frames(*clip));
+      const at::Tensor true_features = at::pad_sequence(frames, /*batch_first=*/true);
       const at::Tensor inside = batch.mask.repeat_interleave(recipe_.tokenizer.downsample, 1);
-      const at::Tensor wrong = (features.narrow(1, 0, inside.size(1)) - encoder_frames(batch)).square().mean(-1);
+      const at::Tensor wrong = (features.narrow(1, 0, inside.size(1)) - true_features).square().mean(-1);
       add(losses, "mse", recipe_.mse, (wrong * inside).sum() / inside.sum());
     }
     if (!objective_) return;
     const auto read = objective_->losses(batch, features, recipe_.cross_entropy > 0, recipe_.kl > 0);
     if (recipe_.cross_entropy > 0) add(losses, "cross_entropy", recipe_.cross_entropy, read.cross_entropy);
     if (recipe_.kl > 0) add(losses, "kl", recipe_.kl, read.kl);
-  }
-
-  // What the encoder gave for each clip, at its own rate: float32 [batch, frames, width], zero behind the clip's end.
-  at::Tensor encoder_frames(const ClipBatch& batch) const {
-    const int64_t step = recipe_.tokenizer.downsample;
-    at::Tensor frames = at::zeros({batch.mask.size(0), batch.mask.size(1) * step, recipe_.tokenizer.width});
-    for (size_t i = 0; i < batch.clips.size(); ++i) {
-      const Clip& clip = *batch.clips[i];
-      const int64_t count = clip.length * step;
-      frames[static_cast<int64_t>(i)].narrow(0, 0, count).copy_(clip.file->features(*clip.source).narrow(0, 0, count));
-    }
-    return frames;
   }
 
   void train_steps(int64_t stop, double stop_seconds) {

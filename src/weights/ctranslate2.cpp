@@ -12,8 +12,6 @@ namespace {
 constexpr std::pair<const char*, at::ScalarType> kTypes[] = {
     {"F32", at::kFloat}, {"I8", at::kChar}, {"I16", at::kShort}, {"I32", at::kInt}, {"F16", at::kHalf}};
 
-constexpr uint8_t kMaxRank = 8;
-
 std::string read_string(ByteReader& reader, std::string_view what) {
   const auto size = reader.number<uint16_t>(what);
   const auto text = reader.text(size, what);
@@ -60,7 +58,7 @@ class Reader : public MappedWeights<Ctranslate2File> {
     const auto name = read_string(reader, "a variable's name");
     const std::string where = "variable \"" + name + "\"";
     const auto rank = reader.number<uint8_t>(where);
-    if (rank > kMaxRank) reader.error(where, " has ", int{rank}, " dimensions, more than ", int{kMaxRank});
+    if (rank > kMaxRank) reader.error(where, " has ", int{rank}, " dimensions, more than ", kMaxRank);
     std::vector<int64_t> shape(rank);
     for (auto& size : shape) size = reader.number<uint32_t>(where);
     const auto type = reader.number<uint8_t>(where);

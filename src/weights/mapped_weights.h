@@ -20,6 +20,8 @@ struct StoredTensor {
   std::optional<BlockType> blocks;
 };
 
+// No weight has more dimensions; checked before a shape is copied, since one of a few bytes may be shared by many.
+constexpr size_t kMaxRank = 8;
 // "[2, 3]"
 std::string shape_text(const std::vector<int64_t>& shape);
 // The product of the sizes. Throws Error beginning with `where` when a size is negative or the product absurd.

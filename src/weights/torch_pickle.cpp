@@ -17,7 +17,6 @@ using Kind = PickleValue::Kind;
 
 constexpr int kMaxDepth = 32;
 constexpr int64_t kMaxVisits = 1'000'000;  // objects, counting a shared one each time
-constexpr size_t kMaxRank = 8;
 
 struct StorageType {
   std::string_view global;

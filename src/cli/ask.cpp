@@ -16,7 +16,7 @@ namespace ichigo {
 namespace {
 
 struct Arguments {
-  std::string file, text, model;
+  std::string file, text, model, dtype = "auto";
   bool json = false, cascade = false;
   int threads = 0;
   EarFiles ear;
@@ -48,7 +48,8 @@ void ask(const Arguments& arguments) {
   } else {
     const auto folder = find_model(arguments.model);
     name = folder.string();
-    assistant = std::make_unique<Conversation>(load_hearing_model(folder, arguments.ear), arguments.config);
+    assistant = std::make_unique<Conversation>(load_hearing_model(folder, arguments.ear, arguments.dtype),
+                                               arguments.config);
   }
   const double load = watch.lap();
   Reply reply = assistant->hear(samples, arguments.text, [&](std::string_view piece) {
@@ -81,6 +82,7 @@ void add_ask_command(CLI::App& app) {
                       "Folder of the model, or a GGUF file (default: $ICHIGO_MODEL or models/mini)");
   command->add_flag("--cascade", arguments->cascade, "Whisper, then a language model, both fetched by: fetch base");
   command->add_flag("--json", arguments->json, "Print one JSON object; times in milliseconds");
+  add_dtype_option(*command, arguments->dtype);
   add_ear_options(*command, arguments->ear);
   add_threads_option(*command, arguments->threads);
   add_max_seconds_option(*command, arguments->limits.max_seconds);

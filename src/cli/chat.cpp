@@ -43,8 +43,7 @@ void add_chat_command(CLI::App& app) {
   command->add_option("--model", arguments->model,
                       "Folder of a model, or a GGUF file (default: SmolLM2-135M-Instruct, brought by: fetch base)");
   command->add_option("--system", arguments->system, "System prompt (default: what the model's own template says)");
-  command->add_option("--dtype", arguments->dtype, "Type to compute in: auto, float32 or bfloat16")
-      ->capture_default_str();
+  add_dtype_option(*command, arguments->dtype);
   add_threads_option(*command, arguments->threads);
   add_generation_options(*command, arguments->config);
   command->callback([arguments] { chat(*arguments); });

@@ -25,7 +25,7 @@ namespace {
 using nlohmann::json;
 
 struct Arguments {
-  std::string list, with = "fused", model, rows, tokenizer, dtype = kTextDtype;
+  std::string list, with = "fused", model, rows, tokenizer, dtype = "auto";
   int64_t context = 512;
   size_t limit = 0;
   bool as_json = false;
@@ -86,7 +86,9 @@ std::unique_ptr<Assistant> load_assistant(const Arguments& arguments) {
   if (arguments.with == "cascade") return std::make_unique<Cascade>(load_cascade(arguments.model, arguments.config));
   const auto model = find_model(arguments.model);
   return std::make_unique<Conversation>(
-      arguments.with == "fused" ? load_hearing_model(model, arguments.ear) : load_text_model(model), arguments.config);
+      arguments.with == "fused" ? load_hearing_model(model, arguments.ear, arguments.dtype)
+                                : load_text_model(model, arguments.dtype),
+      arguments.config);
 }
 
 void questions(const Arguments& arguments) {
@@ -126,7 +128,7 @@ void questions(const Arguments& arguments) {
 std::function<std::string(std::span<const float>)> load_transcriber(const Arguments& arguments) {
   check_ear(arguments);
   if (arguments.with == "fused") {
-    auto model = std::make_shared<Conversation>(load_hearing_model(find_model(arguments.model), arguments.ear),
+    auto model = std::make_shared<Conversation>(load_hearing_model(find_model(arguments.model), arguments.ear, arguments.dtype),
                                                 arguments.config);
     return [model](std::span<const float> samples) { return model->transcribe(samples); };
   }
@@ -221,6 +223,7 @@ void add_list_options(CLI::App& command, Arguments& arguments, const std::vector
   command.add_option(
       "--model", arguments.model,
       "Folder of the model (default: $ICHIGO_MODEL or models/mini; cascade and whisper: the base weights)");
+  add_dtype_option(command, arguments.dtype);
   add_ear_options(command, arguments.ear);  // with codes: the sound tokenizer whose codes Whisper's decoder reads
   command.add_option("--rows", arguments.rows, "Write a TSV with a row for each item");
   command.add_option("--limit", arguments.limit, "Only the first rows of the list (0: all)");
@@ -267,9 +270,8 @@ void add_evaluate_command(CLI::App& app) {
       ->check(CLI::Range(int64_t{4}, int64_t{1} << 20))
       ->capture_default_str();
   predict->add_option("--limit", arguments->limit, "Only the first windows (0: all)");
-  predict->add_option("--dtype", arguments->dtype, "What is computed in")
-      ->check(CLI::IsMember({"auto", "float32", "bfloat16"}))
-      ->capture_default_str();
+  arguments->dtype = kTextDtype;
+  add_dtype_option(*predict, arguments->dtype);
   predict->add_flag("--json", arguments->as_json, "Print one JSON object");
   add_threads_option(*predict, arguments->threads);
   predict->callback([arguments] { perplexity(*arguments); });

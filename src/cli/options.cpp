@@ -3,7 +3,6 @@
 #include <CLI/CLI.hpp>
 #include <cstdlib>
 
-#include "base/device.h"
 #include "base/error.h"
 #include "weights/base_weights.h"
 
@@ -28,6 +27,12 @@ std::vector<fs::path> usual_places() {
 void add_threads_option(CLI::App& command, int& threads) {
   command.add_option("--threads", threads, "Processor threads (0: all cores)")
       ->check(CLI::Range(0, 1024))
+      ->capture_default_str();
+}
+
+void add_dtype_option(CLI::App& command, std::string& dtype) {
+  command
+      .add_option("--dtype", dtype, "Weights to compute with: auto (as they are stored), float32, bfloat16, q8_0, q4_0")
       ->capture_default_str();
 }
 
@@ -95,11 +100,11 @@ EarFiles ear_of(const fs::path& model, const EarFiles& named) {
 }
 
 FusedModel load_text_model(const fs::path& model, const std::string& dtype) {
-  return load_fused_model(model, parse_dtype(dtype, c10::kCPU), {});
+  return load_fused_model(model, PackedTypes::parse(dtype), {});
 }
 
-FusedModel load_hearing_model(const fs::path& model, const EarFiles& named) {
-  return load_fused_model(model, parse_dtype("auto", c10::kCPU), ear_of(model, named));
+FusedModel load_hearing_model(const fs::path& model, const EarFiles& named, const std::string& dtype) {
+  return load_fused_model(model, PackedTypes::parse(dtype), ear_of(model, named));
 }
 
 Recogniser load_whisper_base() {

@@ -14,6 +14,8 @@ class App;
 namespace ichigo {
 
 void add_threads_option(CLI::App& command, int& threads);
+// What the decoder's weights are computed with (PackedTypes::parse).
+void add_dtype_option(CLI::App& command, std::string& dtype);
 // The greatest length of a recording.
 void add_max_seconds_option(CLI::App& command, double& seconds);
 // --temperature, --top-k, --top-p, --repetition-penalty, --seed, --max-tokens.
@@ -28,12 +30,12 @@ std::filesystem::path find_model(const std::string& named);
 void add_ear_options(CLI::App& command, EarFiles& ear);
 // The ear that was named, or the one beside the model. Throws Error when there is neither.
 EarFiles ear_of(const std::filesystem::path& model, const EarFiles& named);
-// A language model without ear that computes in `dtype` (auto, float32, bfloat16). Throws Error.
+// A language model without ear whose weights are computed with as PackedTypes::parse says. Throws Error.
 FusedModel load_text_model(const std::filesystem::path& model, const std::string& dtype = "auto");
-// A model that hears, in the processor's fast type. Throws Error.
-FusedModel load_hearing_model(const std::filesystem::path& model, const EarFiles& named);
-// What a plain language model computes in unless asked: bfloat16 rounds its logits so coarsely that the likeliest token
-// often is a tie.
+// A model that hears. Throws Error.
+FusedModel load_hearing_model(const std::filesystem::path& model, const EarFiles& named,
+                              const std::string& dtype = "auto");
+// What a plain language model computes in unless asked.
 constexpr const char* kTextDtype = "float32";
 // SmolLM2 behind Whisper tiny.en, or behind it the language model in `model` ("": SmolLM2).
 Cascade load_cascade(const std::string& model, ConversationConfig config);

@@ -12,7 +12,7 @@ double PerplexityScore::perplexity() const {
   return tokens == 0 ? 0 : std::exp(-log_likelihood / static_cast<double>(tokens));
 }
 
-PerplexityScore evaluate_perplexity(Llama& model, const std::vector<int64_t>& ids, int64_t context, int64_t bos,
+PerplexityScore evaluate_perplexity(LanguageModel& model, const std::vector<int64_t>& ids, int64_t context, int64_t bos,
                                     int64_t limit, const std::function<void(const PerplexityScore&)>& report) {
   const at::NoGradGuard no_grad;
   const auto total = static_cast<int64_t>(ids.size());

@@ -18,7 +18,7 @@ struct PerplexityScore {
 // `ids` of the whole text; what does not fill a window of `context` tokens is left out. `bos`: the id that takes the
 // first place of every window, or -1. `report`, if any, is told of the score after each window; the first `limit`
 // windows, or all when it is 0. Throws Error when the text is shorter than a window.
-PerplexityScore evaluate_perplexity(Llama& model, const std::vector<int64_t>& ids, int64_t context, int64_t bos,
+PerplexityScore evaluate_perplexity(LanguageModel& model, const std::vector<int64_t>& ids, int64_t context, int64_t bos,
                                     int64_t limit, const std::function<void(const PerplexityScore&)>& report = {});
 
 }  // namespace ichigo

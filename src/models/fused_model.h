@@ -7,7 +7,7 @@
 #include <optional>
 #include <string>
 
-#include "models/llama.h"
+#include "models/packed_llama.h"
 #include "models/sound_tokenizer.h"
 #include "text/chat_prompt.h"
 #include "weights/model_directory.h"
@@ -44,7 +44,7 @@ at::Tensor extend_embedding(const at::Tensor& old_rows, int64_t vocab_size, int6
 // A language model that hears: what `ichigo ask` runs.
 struct FusedModel {
   LlamaConfig config;
-  std::shared_ptr<Llama> decoder;
+  std::unique_ptr<LanguageModel> decoder;
   std::unique_ptr<BytePairTokenizer> tokenizer;
   std::string chat_template;  // Jinja source, empty when there is none
   std::vector<int64_t> stop_tokens;
@@ -62,7 +62,7 @@ EarFiles find_ear(const std::filesystem::path& model);
 
 // `model`: a folder or a GGUF file. Without an ear it is a text model. Throws Error that names the part that is missing
 // or does not belong.
-FusedModel load_fused_model(const std::filesystem::path& model, at::ScalarType dtype, const EarFiles& ear);
+FusedModel load_fused_model(const std::filesystem::path& model, const PackedTypes& types, const EarFiles& ear);
 
 // An ear alone, in float32, as training data is tokenised: sound codes do not depend on the processor's fast type.
 // Throws Error when a part is missing or they do not belong together.

@@ -1,10 +1,10 @@
 // Llama (and Qwen2, its sibling with biases on q, k and v): GQA, RoPE with llama3 scaling, RMSNorm, SwiGLU, tied or
-// untied head. One definition for training (packed sequences) and inference (KV cache).
+// untied head. One definition for training (packed sequences) and inference (KV cache) on any device; inference on the
+// processor has its own, with weights of few bits: models/packed_llama.
 // Parameter names are Hugging Face's: model.embed_tokens.weight, model.layers.0.self_attn.q_proj.weight...
 #pragma once
 #include <torch/nn/module.h>
 
-#include <algorithm>
 #include <functional>
 #include <memory>
 #include <nlohmann/json_fwd.hpp>
@@ -13,7 +13,7 @@
 #include <utility>
 #include <vector>
 
-#include "nn/cached_attention.h"
+#include "models/language_model.h"
 #include "nn/rotary.h"
 #include "weights/tensor_to_write.h"
 #include "weights/weight_file.h"
@@ -35,36 +35,21 @@ struct LlamaConfig {
   int64_t parameters() const;
 };
 
-// Keys and values of one sequence, for every layer.
-class KeyValueCache {
- public:
-  int64_t length() const { return length_; }
-  // Forgets everything from position `length` on.
-  void truncate(int64_t length) { length_ = std::min(length_, length); }
-
- private:
-  friend class Llama;
-  std::vector<LayerCache> layers_;
-  int64_t length_ = 0;
-};
-
-class Llama : public torch::nn::Module {
+class Llama : public torch::nn::Module, public LanguageModel {
  public:
   // Parameters are uninitialised: load_llama or the caller fills them.
   explicit Llama(const LlamaConfig& config, at::TensorOptions options = {});
   const LlamaConfig& config() const { return config_; }
 
-  // Inference: ids int64 [time] behind cache.length() earlier ones -> hidden states [time, hidden_size] after the
-  // final norm; the cache grows by `time`.
-  at::Tensor forward(const at::Tensor& ids, KeyValueCache& cache);
+  // Inference, in the parameters' type.
+  at::Tensor forward(const at::Tensor& ids, KeyValueCache& cache) override;
   // Training: ids int64 [total], sequences packed one behind another; lengths say where each ends and no attention
   // crosses them. -> hidden states [total, hidden_size] after the final norm. With `checkpointing`, activations
   // inside each layer are recomputed in the backward pass. `tap`, if any, is shown what each layer gives
   // [total, hidden_size].
   at::Tensor forward_packed(const at::Tensor& ids, const std::vector<int64_t>& lengths, bool checkpointing = false,
                             const std::function<void(int64_t layer, const at::Tensor& x)>& tap = {});
-  // hidden [..., hidden_size] -> float32 logits [..., vocab_size].
-  at::Tensor logits(const at::Tensor& hidden);
+  at::Tensor logits(const at::Tensor& hidden) override;
   // The output head's weight [vocab_size, hidden_size] (the embedding when tied).
   const at::Tensor& head() const;
   const at::Tensor& embedding() const;

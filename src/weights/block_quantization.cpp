@@ -5,9 +5,11 @@
 #include <ATen/Parallel.h>
 #include <c10/util/Half.h>
 
+#include <bit>
 #include <cmath>
 #include <cstring>
 
+#include "base/clones.h"
 #include "base/error.h"
 #include "weights/dequantize.h"
 
@@ -45,13 +47,18 @@ void pack(const uint8_t* whole, bool fifth_bit, uint8_t* out) {
   for (int j = 0; j < 16; ++j) out[j] = static_cast<uint8_t>((whole[j] & 15) | (whole[j + 16] & 15) << 4);
 }
 
-void quantize_8(const float* x, uint8_t* out) {
-  float largest = 0.0F;
-  for (int j = 0; j < 32; ++j) largest = std::max(largest, std::fabs(x[j]));
-  const float scale = largest / 127.0F;
+ICHIGO_CLONES void quantize_8(const float* x, uint8_t* out) {
+  uint32_t bits = 0;  // of non-negative floats are in their order
+  for (int j = 0; j < 32; ++j) bits = std::max(bits, std::bit_cast<uint32_t>(std::fabs(x[j])));
+  const float scale = std::bit_cast<float>(bits) / 127.0F;
   const float inverse = scale != 0.0F ? 1.0F / scale : 0.0F;
   write_half(scale, out);
-  for (int j = 0; j < 32; ++j) out[2 + j] = static_cast<uint8_t>(static_cast<int8_t>(std::round(x[j] * inverse)));
+  for (int j = 0; j < 32; ++j) {  // to the nearest, halves away from zero
+    const float magnitude = std::fabs(x[j] * inverse);
+    const auto below = static_cast<int32_t>(magnitude);
+    const int32_t whole = below + (magnitude - static_cast<float>(below) >= 0.5F ? 1 : 0);
+    out[2 + j] = static_cast<uint8_t>(x[j] < 0.0F ? -whole : whole);
+  }
 }
 
 // Symmetric: the value of the largest magnitude becomes the lowest whole number.
@@ -135,6 +142,12 @@ std::optional<BlockType> parse_block_type(std::string_view name) {
   return std::nullopt;
 }
 
+void quantize_blocks(BlockType type, const float* weights, int64_t count, std::byte* out) {
+  const int64_t size = block_weights(type), bytes = block_bytes(type);
+  auto* to = reinterpret_cast<uint8_t*>(out);
+  for (int64_t i = 0; i < count / size; ++i) quantize_block(type, weights + i * size, to + i * bytes);
+}
+
 at::Tensor quantize_blocks(const at::Tensor& weights, BlockType type) {
   require(type != BlockType::kQ4_K && type != BlockType::kQ6_K, block_name(type),
           " is only read; store as Q8_0, Q5_1, Q5_0, Q4_1 or Q4_0");
@@ -149,7 +162,7 @@ at::Tensor quantize_blocks(const at::Tensor& weights, BlockType type) {
   const auto* from = source.const_data_ptr<float>();
   auto* to = blocks.mutable_data_ptr<uint8_t>();
   at::parallel_for(0, source.numel() / size, kGrain, [&](int64_t begin, int64_t end) {
-    for (int64_t i = begin; i < end; ++i) quantize_block(type, from + i * size, to + i * bytes);
+    quantize_blocks(type, from + begin * size, (end - begin) * size, reinterpret_cast<std::byte*>(to + begin * bytes));
   });
   return blocks;
 }

@@ -25,6 +25,8 @@ int64_t blocks_bytes(BlockType type, int64_t elements);
 // float32 [rows, columns] -> uint8 [rows, columns / block_weights * block_bytes]. columns must be a multiple of
 // block_weights. Throws Error for a type that is only read.
 at::Tensor quantize_blocks(const at::Tensor& weights, BlockType type);
+// `count` finite weights, whole blocks, -> out[0..blocks_bytes(type, count)).
+void quantize_blocks(BlockType type, const float* weights, int64_t count, std::byte* out);
 // `count` weights out of blocks -> out[0..count).
 void dequantize_blocks(BlockType type, const std::byte* blocks, int64_t count, float* out);
 // The same as a tensor of `shape`, in float32 or bfloat16, on all threads.

@@ -74,6 +74,20 @@ class LlamaGguf : public WeightFile {
   at::Tensor load_as(const std::string& name, at::ScalarType dtype) const override {
     return arrange(name, file_->load_as(original(name), dtype));
   }
+  MatrixRows matrix_rows(const std::string& name) const override {
+    MatrixRows rows = file_->matrix_rows(original(name));
+    const int64_t heads = gguf_permuted_heads(original(name), config_);
+    if (heads == 0) return rows;
+    const int64_t half = rows.rows / heads / 2;
+    const auto place = [half](int64_t row) {
+      const int64_t within = row % (2 * half);
+      return row - within + within % half * 2 + within / half;
+    };
+    MatrixRows arranged = rows;
+    arranged.read = [rows, place](int64_t row, float* out) { rows.read(place(row), out); };
+    if (rows.blocks) arranged.stored = [rows, place](int64_t row) { return rows.stored(place(row)); };
+    return arranged;
+  }
   void release(const std::string& name) const override { file_->release(original(name)); }
 
  private:

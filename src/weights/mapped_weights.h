@@ -47,6 +47,18 @@ class MappedWeights : public Interface {
     if (!stored.blocks) return load(name).to(dtype);
     return dequantize_blocks(*stored.blocks, file_->bytes().subspan(stored.offset, stored.bytes), info.shape, dtype);
   }
+  MatrixRows matrix_rows(const std::string& name) const override {
+    const auto& [info, stored] = find(name);
+    if (!stored.blocks) return rows_of(load(name));
+    require(info.shape.size() == 2, path().string(), ": the tensor \"", name, "\" is no matrix but ",
+            shape_text(info.shape));
+    const BlockType type = *stored.blocks;
+    const int64_t columns = info.shape[1], row_bytes = blocks_bytes(type, columns);
+    const std::byte* begin = file_->bytes().data() + stored.offset;
+    const auto at = [begin, row_bytes](int64_t row) { return begin + row * row_bytes; };
+    const auto read = [at, type, columns](int64_t row, float* out) { dequantize_blocks(type, at(row), columns, out); };
+    return {info.shape[0], columns, read, type, at};
+  }
   void release(const std::string& name) const override {
     const StoredTensor& stored = find(name).second;
     file_->release(file_->bytes().subspan(stored.offset, stored.bytes));

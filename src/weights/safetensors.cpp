@@ -148,6 +148,7 @@ class ShardedReader : public WeightFile {
   at::Tensor load_as(const std::string& name, at::ScalarType dtype) const override {
     return shard(name).load_as(name, dtype);
   }
+  MatrixRows matrix_rows(const std::string& name) const override { return shard(name).matrix_rows(name); }
   void release(const std::string& name) const override { shard(name).release(name); }
 
  private:

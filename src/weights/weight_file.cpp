@@ -1,5 +1,9 @@
 #include "weights/weight_file.h"
 
+#include <ATen/core/Tensor.h>
+
+#include <algorithm>
+
 #include "base/error.h"
 #include "weights/byte_reader.h"
 #include "weights/ctranslate2.h"
@@ -22,6 +26,20 @@ std::unique_ptr<WeightFile> open_folder(const std::filesystem::path& folder) {
 }
 
 }  // namespace
+
+MatrixRows rows_of(const at::Tensor& matrix) {
+  require(matrix.dim() == 2, "a tensor of shape ", matrix.sizes(), " is no matrix");
+  const at::ScalarType dtype = matrix.scalar_type();
+  const bool plain = dtype == at::kFloat || dtype == at::kHalf || dtype == at::kBFloat16;
+  const at::Tensor kept = (plain ? matrix : matrix.to(at::kFloat)).contiguous();
+  const int64_t columns = kept.size(1);
+  return {kept.size(0), columns, [kept, columns](int64_t row, float* out) {
+            const auto convert = [&](const auto* from) { std::copy_n(from + row * columns, columns, out); };
+            if (kept.scalar_type() == at::kHalf) return convert(kept.const_data_ptr<at::Half>());
+            if (kept.scalar_type() == at::kBFloat16) return convert(kept.const_data_ptr<at::BFloat16>());
+            convert(kept.const_data_ptr<float>());
+          }};
+}
 
 std::unique_ptr<WeightFile> open_weights(const std::filesystem::path& path) {
   require(std::filesystem::exists(path), path.string(), " does not exist");

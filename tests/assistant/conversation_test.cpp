@@ -21,7 +21,7 @@ class ConversationTest : public testing::Test {
   }
   Conversation start(ConversationConfig config = {}) {
     if (config.max_new_tokens == 256) config.max_new_tokens = 20;
-    return {load_fused_model(folder_.path(), at::kFloat, find_ear(folder_.path())), std::move(config)};
+    return {load_fused_model(folder_.path(), PackedTypes::parse("float32"), find_ear(folder_.path())), std::move(config)};
   }
   TemporaryFolder folder_;
 };

@@ -122,8 +122,8 @@ TEST_F(Commands, ConvertWritesAModelThatHearsTheSame) {
   for (size_t i = 0; i < before.size(); ++i) same += before[i] == after[i] ? 1 : 0;
   EXPECT_GE(same, 20);  // of 25: 8-bit weights move a code here and there
 
-  const FusedModel large = load_fused_model(model_, at::kFloat, {});
-  const FusedModel small = load_fused_model(out, at::kFloat, {});
+  const FusedModel large = load_fused_model(model_, PackedTypes::parse("float32"), {});
+  const FusedModel small = load_fused_model(out, PackedTypes::parse("float32"), {});
   const auto logits = [](const FusedModel& model) {
     KeyValueCache cache;
     const at::Tensor ids = at::arange(100, 130, at::kLong);

@@ -5,7 +5,7 @@
 #include <cmath>
 #include <limits>
 
-#include "nn/kernels/clones.h"
+#include "base/clones.h"
 
 namespace ichigo::kernels {
 namespace {
@@ -119,23 +119,39 @@ ICHIGO_CLONES void softmax_backward(const float* y, float* dy, int64_t count, fl
   for (int64_t i = 0; i < count; ++i) dy[i] = scale * y[i] * (dy[i] - dot);
 }
 
-ICHIGO_CLONES void tile_product(const float* a, int64_t a_row, int64_t a_inner, int64_t inner_begin, int64_t inner_end,
-                                const float* b, int64_t b_row, float* c, int64_t c_row, int64_t columns, bool add) {
+template <int64_t rows>
+[[gnu::always_inline]] inline void product(const float* a, int64_t a_row, int64_t a_inner, int64_t inner_begin,
+                                           int64_t inner_end, const float* b, int64_t b_row, float* c, int64_t c_row,
+                                           int64_t columns, bool add) {
   for (int64_t column = 0; column < columns; column += kTileColumns) {
-    float sums[kTileRows][kTileColumns] = {};
+    float sums[rows][kTileColumns] = {};
     for (int64_t k = inner_begin; k < inner_end; ++k) {
       const float* right = b + k * b_row + column;
 #pragma GCC unroll 8
-      for (int64_t r = 0; r < kTileRows; ++r) {
+      for (int64_t r = 0; r < rows; ++r) {
         const float left = a[r * a_row + k * a_inner];
 #pragma omp simd
         for (int64_t j = 0; j < kTileColumns; ++j) sums[r][j] += left * right[j];
       }
     }
-    for (int64_t r = 0; r < kTileRows; ++r) {
+    for (int64_t r = 0; r < rows; ++r) {
       float* to = c + r * c_row + column;
       for (int64_t j = 0; j < kTileColumns; ++j) to[j] = add ? to[j] + sums[r][j] : sums[r][j];
     }
+  }
+}
+
+ICHIGO_CLONES void tile_product(const float* a, int64_t a_row, int64_t a_inner, int64_t inner_begin, int64_t inner_end,
+                                const float* b, int64_t b_row, float* c, int64_t c_row, int64_t columns, bool add,
+                                int64_t rows) {
+  switch (rows) {
+    case 8: return product<8>(a, a_row, a_inner, inner_begin, inner_end, b, b_row, c, c_row, columns, add);
+    case 4: return product<4>(a, a_row, a_inner, inner_begin, inner_end, b, b_row, c, c_row, columns, add);
+    case 3: return product<3>(a, a_row, a_inner, inner_begin, inner_end, b, b_row, c, c_row, columns, add);
+    default:
+      for (int64_t r = 0; r < rows; ++r) {
+        product<1>(a + r * a_row, a_row, a_inner, inner_begin, inner_end, b, b_row, c + r * c_row, c_row, columns, add);
+      }
   }
 }
 

@@ -26,11 +26,12 @@ void rotate(const float* x, const float* cosine, const float* sine, int64_t half
 void softmax(float* x, int64_t count, float scale);
 void softmax_backward(const float* y, float* dy, int64_t count, float scale);
 
-// c[0..8)[0..columns) (+)= sum over k in [inner_begin, inner_end) of a[r * a_row + k * a_inner] * b[k * b_row + column]:
-// the block that small matrix products are made of. columns must be a multiple of kTileColumns.
+// c[0..rows)[0..columns) (+)= sum over k in [inner_begin, inner_end) of a[r * a_row + k * a_inner] * b[k * b_row + column]:
+// the block that small matrix products are made of. columns must be a multiple of kTileColumns, rows at most kTileRows.
 constexpr int64_t kTileRows = 8, kTileColumns = 16;
 void tile_product(const float* a, int64_t a_row, int64_t a_inner, int64_t inner_begin, int64_t inner_end,
-                  const float* b, int64_t b_row, float* c, int64_t c_row, int64_t columns, bool add);
+                  const float* b, int64_t b_row, float* c, int64_t c_row, int64_t columns, bool add,
+                  int64_t rows = kTileRows);
 
 // Softmax cross entropy of one row of logits: returns log(sum(exp)) - logits[target] and overwrites the logits with
 // its gradient (softmax - one_hot(target)).

@@ -1,0 +1,32 @@
+// Cuts any number of vectors into tiles of at most `most`, as even as they can be, for kernels that are compiled for
+// each number of vectors: Kernel::run<V>(panel, x, first vector, target).
+#pragma once
+#include <array>
+#include <cstdint>
+#include <utility>
+
+#include "nn/kernels/matrix_kernels.h"
+
+namespace ichigo::kernels {
+
+// Where the sums of a tile's vectors go: y[v * stride + r], r < rows.
+struct PanelTarget {
+  float* y;
+  int64_t stride, rows;
+  bool add;
+};
+
+template <typename Kernel, int most>
+void in_tiles(const uint8_t* panel, const VectorsView& x, int64_t vectors, const PanelTarget& to) {
+  using Run = void (*)(const uint8_t*, const VectorsView&, int64_t, const PanelTarget&);
+  static constexpr auto kRuns = []<int... v>(std::integer_sequence<int, v...>) {
+    return std::array<Run, most>{&Kernel::template run<v + 1>...};
+  }(std::make_integer_sequence<int, most>());
+  const int64_t tiles = (vectors + most - 1) / most;
+  for (int64_t tile = 0; tile < tiles; ++tile) {
+    const int64_t first = vectors * tile / tiles, last = vectors * (tile + 1) / tiles;
+    kRuns[last - first - 1](panel, x, first, {to.y + first * to.stride, to.stride, to.rows, to.add});
+  }
+}
+
+}  // namespace ichigo::kernels

@@ -6,6 +6,11 @@ find_package(PkgConfig REQUIRED)
 add_library(ichigo_torch INTERFACE)
 target_include_directories(ichigo_torch SYSTEM INTERFACE ${TORCH_INCLUDE_DIRS})
 target_link_libraries(ichigo_torch INTERFACE ${TORCH_LIBRARIES})
+# Without it at::parallel_for runs on one thread. ThreadSanitizer does not understand its barriers.
+if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU" AND NOT ICHIGO_SANITIZE MATCHES "thread")
+  find_package(OpenMP REQUIRED)
+  target_link_libraries(ichigo_torch INTERFACE OpenMP::OpenMP_CXX)
+endif()
 
 # ichigo_package(NAME pkg-config-name...)
 function(ichigo_package name)

@@ -8,6 +8,9 @@
 #if defined(__GLIBC__)
 #include <malloc.h>
 #endif
+#if defined(_OPENMP)
+#include <omp.h>
+#endif
 
 #include "base/error.h"
 
@@ -43,6 +46,9 @@ void set_threads(int threads) {
   require(threads >= 0, "threads must be 0 (all cores) or more, not ", threads);
   if (threads == 0) threads = std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
   at::set_num_threads(threads);
+#if defined(_OPENMP)
+  omp_set_num_threads(threads);  // libtorch may have brought an OpenMP of its own
+#endif
 }
 
 void keep_freed_memory() {

@@ -8,6 +8,7 @@
 #include <string>
 
 #include "cli/ask.h"
+#include "cli/bench.h"
 #include "cli/chat.h"
 #include "cli/convert.h"
 #include "cli/evaluate.h"
@@ -44,6 +45,7 @@ int run(int argc, char** argv) {
   ichigo::add_evaluate_command(app);
   ichigo::add_convert_command(app);
   ichigo::add_inspect_command(app);
+  ichigo::add_bench_command(app);
   ichigo::add_import_command(app);
   try {
     app.parse(argc, argv);

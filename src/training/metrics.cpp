@@ -1,21 +1,17 @@
 #include "training/metrics.h"
 
-#include <ATen/ops/mm.h>
-#include <ATen/ops/randn.h>
 #include <fcntl.h>
 #include <spawn.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
-#include <chrono>
 #include <fstream>
 #include <map>
 #include <sstream>
 #include <vector>
 
 #include "base/atomic_file.h"
-#include "base/device.h"
 #include "base/error.h"
 
 namespace ichigo {
@@ -98,25 +94,6 @@ std::filesystem::path plot_metrics(const std::filesystem::path& run) {
   require(done, "gnuplot could not draw ", drawn.string(), "; is the package gnuplot-nox installed?");
   std::filesystem::rename(partial, drawn);
   return drawn;
-}
-
-double measure_matrix_peak() {
-  constexpr int64_t kSize = 2048;
-  const auto type = fast_dtype(at::kCPU);
-  const auto a = at::randn({kSize, kSize}).to(type), b = at::randn({kSize, kSize}).to(type);
-  using Clock = std::chrono::steady_clock;
-  const auto seconds_since = [](Clock::time_point begin) {
-    return std::chrono::duration<double>(Clock::now() - begin).count();
-  };
-  at::mm(a, b);
-  double best = 1e30;
-  const auto begin = Clock::now();
-  do {
-    const auto start = Clock::now();
-    at::mm(a, b);
-    best = std::min(best, seconds_since(start));
-  } while (seconds_since(begin) < 0.4);
-  return 2.0 * kSize * kSize * kSize / best / 1e9;
 }
 
 }  // namespace ichigo

@@ -18,7 +18,4 @@ class MetricsLog {
 // Draws every numeric key of RUN/metrics.jsonl over "step" into RUN/curves.svg with gnuplot. Throws Error without it.
 std::filesystem::path plot_metrics(const std::filesystem::path& run);
 
-// The machine's own bf16 (or float32, where bf16 is slow) matrix peak in GFLOP/s, measured now in about half a second.
-double measure_matrix_peak();
-
 }  // namespace ichigo

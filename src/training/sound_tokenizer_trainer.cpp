@@ -11,6 +11,7 @@
 #include "base/device.h"
 #include "base/error.h"
 #include "base/interrupt.h"
+#include "base/machine.h"
 #include "base/progress.h"
 #include "base/random.h"
 #include "data/feature_file.h"

@@ -1,3 +1,4 @@
+#include "base/machine.h"
 #include "training/metrics.h"
 
 #include <gtest/gtest.h>

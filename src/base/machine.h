@@ -1,0 +1,16 @@
+// What this machine can do at most, measured now with the threads that are set: figures are shares of these.
+#pragma once
+#include <cstdint>
+
+namespace ichigo {
+
+// The best rate of a bfloat16 (or float32, where bfloat16 is slow) matrix product in GFLOP/s; takes half a second.
+double measure_matrix_peak();
+// The best rate at which memory is read in GB/s (10^9 bytes); takes half a second and 256 MiB.
+double measure_memory_bandwidth();
+// Memory that can be had without taking it from other programs, in bytes; 0 where the system does not say.
+int64_t available_memory();
+// What this process holds in memory now, in bytes; 0 where the system does not say.
+int64_t resident_memory();
+
+}  // namespace ichigo

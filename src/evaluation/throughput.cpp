@@ -1,0 +1,124 @@
+#include "evaluation/throughput.h"
+
+#include <ATen/ATen.h>
+
+#include <algorithm>
+#include <map>
+
+#include "base/error.h"
+#include "base/machine.h"
+#include "base/stopwatch.h"
+
+namespace ichigo {
+namespace {
+
+// Weights that exist only row by row: whole numbers hashed from their place, of about a trained matrix's spread.
+class RandomWeights : public WeightFile {
+ public:
+  explicit RandomWeights(const LlamaConfig& config) {
+    const Llama shapes(config, at::TensorOptions().device(at::kMeta));
+    for (const auto& [name, parameter] : shapes.hugging_face_parameters()) {
+      tensors_[name] = {"F32", parameter.sizes().vec()};
+    }
+  }
+  const std::filesystem::path& path() const override { return path_; }
+  const std::map<std::string, TensorInfo>& tensors() const override { return tensors_; }
+  at::Tensor load(const std::string& name) const override { return at::ones(tensors_.at(name).shape); }
+  MatrixRows matrix_rows(const std::string& name) const override {
+    const auto& shape = tensors_.at(name).shape;
+    const int64_t columns = shape[1];
+    return {shape[0], columns, [columns](int64_t row, float* out) {
+              auto state = static_cast<uint32_t>(row) * 2654435761U + 1;
+              for (int64_t k = 0; k < columns; ++k) {
+                state = state * 1664525U + 1013904223U;
+                out[k] = static_cast<float>(static_cast<int32_t>(state)) * (0.05F / 2147483648.0F);
+              }
+            }};
+  }
+
+ private:
+  std::filesystem::path path_ = "random weights";
+  std::map<std::string, TensorInfo> tensors_;
+};
+
+double median(std::vector<double> values) {
+  std::ranges::sort(values);
+  return values[values.size() / 2];
+}
+
+}  // namespace
+
+LlamaConfig named_shape(const std::string& name) {
+  LlamaConfig config;
+  config.max_position_embeddings = 8192;
+  if (name == "smollm2-135m") return config;
+  if (name == "llama-3.2-1b") {
+    config.hidden_size = 2048;
+    config.intermediate_size = 8192;
+    config.num_hidden_layers = 16;
+  } else if (name == "llama-3.1-8b") {
+    config.hidden_size = 4096;
+    config.intermediate_size = 14336;
+    config.num_hidden_layers = 32;
+    config.tie_word_embeddings = false;
+  } else {
+    fail("unknown shape \"", name, "\": use smollm2-135m, llama-3.2-1b or llama-3.1-8b");
+  }
+  config.num_attention_heads = 32;
+  config.num_key_value_heads = 8;
+  config.head_dim = config.hidden_size / 32;
+  config.vocab_size = 128256;
+  config.rope_theta = 500000;
+  return config;
+}
+
+std::unique_ptr<PackedLlama> random_llama(const LlamaConfig& config, const PackedTypes& types) {
+  const double bits = 8.0 * static_cast<double>(kernels::panel_bytes(types.matrices.value_or(MatrixType::kBFloat16), 32)) /
+                      (32 * kernels::kPanelRows);
+  const auto needed = static_cast<int64_t>(static_cast<double>(config.parameters()) * bits / 8);
+  const int64_t available = available_memory();
+  require(available == 0 || needed < available, "a model of ", config.parameters() / 1000000, " million parameters in ",
+          name_of(types.matrices.value_or(MatrixType::kBFloat16)), " needs ", needed >> 20, " MiB, but ",
+          available >> 20, " MiB are free: take a smaller shape or fewer bits");
+  return std::make_unique<PackedLlama>(config, RandomWeights(config), types);
+}
+
+MachineLimits measure_limits() {
+  return {measure_matrix_peak(), measure_memory_bandwidth()};
+}
+
+void ThroughputConfig::validate() const {
+  require(prompt_tokens > 0 && answer_tokens > 0 && repeats > 0,
+          "a measurement needs at least one token of prompt and answer, and one repeat");
+}
+
+Throughput measure_throughput(PackedLlama& model, const LlamaConfig& config, const ThroughputConfig& settings,
+                              const MachineLimits& limits) {
+  settings.validate();
+  const at::Tensor prompt = at::arange(settings.prompt_tokens, at::kLong).remainder(config.vocab_size);
+  const at::Tensor token = prompt.slice(0, 0, 1);
+  std::vector<double> prefill, decode;
+  for (int64_t repeat = -1; repeat < settings.repeats; ++repeat) {  // the first is to warm up
+    KeyValueCache read, written;
+    Stopwatch watch;
+    model.logits(model.forward(prompt, read).slice(0, -1));
+    const double reading = watch.lap();
+    for (int64_t i = 0; i < settings.answer_tokens; ++i) model.logits(model.forward(token, written));
+    const double writing = watch.lap();
+    if (repeat < 0) continue;
+    prefill.push_back(1000 * static_cast<double>(settings.prompt_tokens) / reading);
+    decode.push_back(1000 * static_cast<double>(settings.answer_tokens) / writing);
+  }
+  Throughput result;
+  result.prefill_tokens_per_s = median(prefill);
+  result.decode_tokens_per_s = median(decode);
+  result.weight_bytes = model.weight_bytes();
+  const auto within_layers = static_cast<double>(
+      config.parameters() - config.vocab_size * config.hidden_size * (config.tie_word_embeddings ? 1 : 2));
+  result.share_of_matrix_peak = result.prefill_tokens_per_s * 2 * within_layers / (limits.matrix_peak * 1e9);
+  result.share_of_bandwidth =
+      result.decode_tokens_per_s * static_cast<double>(result.weight_bytes) / (limits.memory_bandwidth * 1e9);
+  return result;
+}
+
+}  // namespace ichigo

@@ -60,17 +60,18 @@ double measure_matrix_peak() {
   return 2.0 * kSize * kSize * kSize / shortest([&] { at::mm(a, b); }) / 1e9;
 }
 
-double measure_memory_bandwidth() {
-  constexpr int64_t kCount = 32 << 20, kPart = 1 << 12;
-  const at::Tensor memory = at::ones({kCount}, at::kLong);
+double measure_memory_bandwidth(int64_t bytes) {
+  constexpr int64_t kPart = 1 << 12;  // numbers
+  const int64_t parts = std::clamp<int64_t>(bytes / 8 / kPart, 1, (int64_t{1} << 27) / kPart);
+  const at::Tensor memory = at::ones({parts * kPart}, at::kLong);
   const auto* from = reinterpret_cast<const uint64_t*>(memory.const_data_ptr<int64_t>());
   std::atomic<uint64_t> total = 0;  // so that the sums are needed
   const double seconds = shortest([&] {
-    at::parallel_for(0, kCount / kPart, 1, [&](int64_t first, int64_t last) {
+    at::parallel_for(0, parts, 1, [&](int64_t first, int64_t last) {
       total += sum(from + first * kPart, (last - first) * kPart);
     });
   });
-  return total == 0 ? 0 : kCount * 8.0 / seconds / 1e9;
+  return total == 0 ? 0 : static_cast<double>(memory.nbytes()) / seconds / 1e9;
 }
 
 int64_t available_memory() {

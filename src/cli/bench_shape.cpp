@@ -49,16 +49,15 @@ void bench_shape(const Arguments& arguments) {
     for (const std::string& type : types) {
       LlamaConfig config;
       const auto model = load(arguments, shape, type, config);
-      const MachineLimits limits = measure_limits();
-      const Throughput result = measure_throughput(*model, config, arguments.settings, limits);
+      const Throughput result = measure_throughput(*model, config, arguments.settings);
       rows.push_back({{"shape", shape},
                       {"type", type == "bfloat16" ? "bf16" : type},
                       {"prefill_tokens_per_s", result.prefill_tokens_per_s},
                       {"decode_tokens_per_s", result.decode_tokens_per_s},
                       {"share_of_bandwidth", result.share_of_bandwidth},
                       {"share_of_matrix_peak", result.share_of_matrix_peak},
-                      {"memory_bandwidth_gb_per_s", limits.memory_bandwidth},
-                      {"matrix_peak_gflops", limits.matrix_peak},
+                      {"memory_bandwidth_gb_per_s", result.memory_bandwidth},
+                      {"matrix_peak_gflops", result.matrix_peak},
                       {"weight_bytes", result.weight_bytes},
                       {"resident_bytes", resident_memory()}});
       if (arguments.as_json) continue;
@@ -68,7 +67,7 @@ void bench_shape(const Arguments& arguments) {
       }
       std::printf("%-14s %-8s %17.1f %17.1f %6.0f %% of %4.0f G/s %5.0f %% of %3.0f GB/s\n", shape.c_str(), type.c_str(),
                   result.prefill_tokens_per_s, result.decode_tokens_per_s, 100 * result.share_of_matrix_peak,
-                  limits.matrix_peak, 100 * result.share_of_bandwidth, limits.memory_bandwidth);
+                  result.matrix_peak, 100 * result.share_of_bandwidth, result.memory_bandwidth);
       std::fflush(stdout);
     }
   }

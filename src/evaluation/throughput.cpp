@@ -83,42 +83,36 @@ std::unique_ptr<PackedLlama> random_llama(const LlamaConfig& config, const Packe
   return std::make_unique<PackedLlama>(config, RandomWeights(config), types);
 }
 
-MachineLimits measure_limits() {
-  return {measure_matrix_peak(), measure_memory_bandwidth()};
-}
-
 void ThroughputConfig::validate() const {
   require(prompt_tokens > 0 && answer_tokens > 0 && repeats > 0,
           "a measurement needs at least one token of prompt and answer, and one repeat");
 }
 
-Throughput measure_throughput(PackedLlama& model, const LlamaConfig& config, const ThroughputConfig& settings,
-                              const MachineLimits& limits) {
+Throughput measure_throughput(PackedLlama& model, const LlamaConfig& config, const ThroughputConfig& settings) {
   settings.validate();
   const at::Tensor prompt = at::arange(settings.prompt_tokens, at::kLong).remainder(config.vocab_size);
   const at::Tensor token = prompt.slice(0, 0, 1);
-  std::vector<double> prefill, decode;
+  const auto weights = static_cast<double>(model.weight_bytes());
+  const auto within_layers = static_cast<double>(
+      config.parameters() - config.vocab_size * config.hidden_size * (config.tie_word_embeddings ? 1 : 2));
+  std::vector<double> prefill, decode, peak, bandwidth, share_of_peak, share_of_bandwidth;
   for (int64_t repeat = -1; repeat < settings.repeats; ++repeat) {  // the first is to warm up
     KeyValueCache read, written;
     Stopwatch watch;
     model.logits(model.forward(prompt, read).slice(0, -1));
-    const double reading = watch.lap();
+    const double reading = watch.lap() / 1000;
     for (int64_t i = 0; i < settings.answer_tokens; ++i) model.logits(model.forward(token, written));
-    const double writing = watch.lap();
+    const double writing = watch.lap() / 1000;
     if (repeat < 0) continue;
-    prefill.push_back(1000 * static_cast<double>(settings.prompt_tokens) / reading);
-    decode.push_back(1000 * static_cast<double>(settings.answer_tokens) / writing);
+    prefill.push_back(static_cast<double>(settings.prompt_tokens) / reading);
+    decode.push_back(static_cast<double>(settings.answer_tokens) / writing);
+    peak.push_back(measure_matrix_peak());
+    bandwidth.push_back(measure_memory_bandwidth(model.weight_bytes()));
+    share_of_peak.push_back(prefill.back() * 2 * within_layers / (peak.back() * 1e9));
+    share_of_bandwidth.push_back(decode.back() * weights / (bandwidth.back() * 1e9));
   }
-  Throughput result;
-  result.prefill_tokens_per_s = median(prefill);
-  result.decode_tokens_per_s = median(decode);
-  result.weight_bytes = model.weight_bytes();
-  const auto within_layers = static_cast<double>(
-      config.parameters() - config.vocab_size * config.hidden_size * (config.tie_word_embeddings ? 1 : 2));
-  result.share_of_matrix_peak = result.prefill_tokens_per_s * 2 * within_layers / (limits.matrix_peak * 1e9);
-  result.share_of_bandwidth =
-      result.decode_tokens_per_s * static_cast<double>(result.weight_bytes) / (limits.memory_bandwidth * 1e9);
-  return result;
+  return {median(prefill), median(decode), median(peak), median(bandwidth), median(share_of_peak),
+          median(share_of_bandwidth), model.weight_bytes()};
 }
 
 }  // namespace ichigo

@@ -138,6 +138,7 @@ PackedMatrix::PackedMatrix(const std::vector<MatrixRows>& parts, MatrixType type
   padded_columns_ = round_up(columns_, kBlockColumns);
   const int64_t panels = (rows_ + kPanelRows - 1) / kPanelRows;
   data_ = at::empty({panels * panel_bytes(type_, padded_columns_)}, at::kByte);
+  panels_ = data_.data_ptr<uint8_t>();
   at::parallel_for(0, panels, 1, [&](int64_t first, int64_t last) {
     std::vector<float> scratch(static_cast<size_t>(padded_columns_));
     for (int64_t index = first; index < last; ++index) pack_panel(parts, index, scratch);
@@ -145,7 +146,7 @@ PackedMatrix::PackedMatrix(const std::vector<MatrixRows>& parts, MatrixType type
 }
 
 uint8_t* PackedMatrix::panel(int64_t index) const {
-  return data_.data_ptr<uint8_t>() + index * panel_bytes(type_, padded_columns_);
+  return panels_ + index * panel_bytes(type_, padded_columns_);
 }
 
 void PackedMatrix::pack_panel(const std::vector<MatrixRows>& parts, int64_t index, std::vector<float>& scratch) const {

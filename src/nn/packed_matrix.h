@@ -65,6 +65,7 @@ class PackedMatrix {
   kernels::InstructionSet instructions_ = kernels::InstructionSet::kPortable;
   int64_t rows_ = 0, columns_ = 0, padded_columns_ = 0;
   at::Tensor data_;  // uint8
+  uint8_t* panels_ = nullptr;
 };
 
 }  // namespace ichigo

@@ -1,10 +1,5 @@
 #include "training/metrics.h"
 
-#include <fcntl.h>
-#include <spawn.h>
-#include <sys/wait.h>
-#include <unistd.h>
-
 #include <algorithm>
 #include <fstream>
 #include <map>
@@ -13,6 +8,7 @@
 
 #include "base/atomic_file.h"
 #include "base/error.h"
+#include "base/plot.h"
 
 namespace ichigo {
 namespace {
@@ -24,19 +20,6 @@ int64_t step_of(const nlohmann::json& line) {
   if (!line.is_object()) return -1;
   const auto step = line.find("step");
   return step != line.end() && step->is_number_integer() ? step->get<int64_t>() : -1;
-}
-
-bool run_gnuplot(const std::filesystem::path& script) {
-  std::string name = "gnuplot", argument = script.string();
-  char* arguments[] = {name.data(), argument.data(), nullptr};
-  posix_spawn_file_actions_t quiet;
-  posix_spawn_file_actions_init(&quiet);
-  posix_spawn_file_actions_addopen(&quiet, STDERR_FILENO, "/dev/null", O_WRONLY, 0);
-  pid_t process = 0;
-  const bool started = ::posix_spawnp(&process, name.c_str(), &quiet, nullptr, arguments, environ) == 0;
-  posix_spawn_file_actions_destroy(&quiet);
-  int status = 0;
-  return started && ::waitpid(process, &status, 0) == process && WIFEXITED(status) && WEXITSTATUS(status) == 0;
 }
 
 }  // namespace
@@ -72,27 +55,19 @@ std::filesystem::path plot_metrics(const std::filesystem::path& run) {
   }
   require(!curves.empty(), (run / kMetrics).string(), " holds no numbers to draw yet");
 
-  const auto drawn = run / "curves.svg", partial = run / "curves.svg.part";
   const int columns = curves.size() > 1 ? 2 : 1;
   const int rows = (static_cast<int>(curves.size()) + columns - 1) / columns;
-  std::ostringstream script;
-  script << "set terminal svg size " << 640 * columns << "," << 300 * rows << " dynamic\nset output " << partial
-         << "\nset multiplot layout " << rows << "," << columns << "\nset grid\nset xlabel 'step'\nunset key\n";
+  std::ostringstream commands;
+  commands << "set multiplot layout " << rows << "," << columns << "\nset grid\nset xlabel 'step'\nunset key\n";
   int number = 0;
   for (const auto& [key, points] : curves) {
-    script << "$curve" << number << " << EOD\n";
-    for (const auto& [step, value] : points) script << step << ' ' << value << '\n';
-    script << "EOD\nset title \"" << key << "\" noenhanced\nplot $curve" << number++ << " with lines linewidth 1.5\n";
+    commands << "$curve" << number << " << EOD\n";
+    for (const auto& [step, value] : points) commands << step << ' ' << value << '\n';
+    commands << "EOD\nset title \"" << key << "\" noenhanced\nplot $curve" << number++ << " with lines linewidth 1.5\n";
   }
-  script << "unset multiplot\nset output\n";
-
-  const auto script_path = run / "curves.gnuplot.part";
-  write_file(script_path, script.str());
-  const bool done = run_gnuplot(script_path);
-  std::error_code error;
-  std::filesystem::remove(script_path, error);
-  require(done, "gnuplot could not draw ", drawn.string(), "; is the package gnuplot-nox installed?");
-  std::filesystem::rename(partial, drawn);
+  commands << "unset multiplot\n";
+  const auto drawn = run / "curves.svg";
+  draw_plot(drawn, 640 * columns, 300 * rows, commands.str());
   return drawn;
 }
 

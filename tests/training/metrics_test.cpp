@@ -42,7 +42,7 @@ TEST(Metrics, DrawsACurveForEachNumber) {
   EXPECT_NE(drawn.find(">loss<"), std::string::npos);
   EXPECT_NE(drawn.find(">gradient_norm<"), std::string::npos);
   EXPECT_EQ(drawn.find(">note<"), std::string::npos);
-  EXPECT_FALSE(std::filesystem::exists(folder.path() / "curves.gnuplot.part"));
+  EXPECT_FALSE(std::filesystem::exists(folder.path() / "curves.svg.gnuplot.part"));
 }
 
 TEST(Metrics, TheMatrixPeakIsPlausible) {

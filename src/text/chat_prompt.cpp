@@ -50,6 +50,13 @@ std::vector<int64_t> ChatPrompt::user(const UserTurn& turn) const {
   return ids;
 }
 
+std::vector<int64_t> ChatPrompt::unfinished_user(std::span<const int> sound) const {
+  std::vector<int64_t> ids = user_header_;
+  append(ids, SoundVocabulary(tokenizer_).ids(sound));
+  ids.pop_back();  // the end of the sound
+  return ids;
+}
+
 std::vector<int64_t> ChatPrompt::answer(const std::string& text) const {
   std::vector<int64_t> ids = tokenizer_.encode(text, false, false);
   ids.push_back(end_of_turn_);

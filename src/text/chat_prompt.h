@@ -29,6 +29,9 @@ class ChatPrompt {
   // A whole user turn and the assistant's header: the model answers next. `text` is plain: special tokens spelled in
   // it stay text. Throws Error when there is speech but the vocabulary has no sound tokens.
   std::vector<int64_t> user(const UserTurn& turn) const;
+  // How the turn of speech begins that starts with these codes and still goes on. Where the vocabulary has durations,
+  // the last run of equal codes may yet become a longer one.
+  std::vector<int64_t> unfinished_user(std::span<const int> sound) const;
   // The assistant's words and the token that ends its turn.
   std::vector<int64_t> answer(const std::string& text) const;
   // Between the end of an answer and the next user turn.

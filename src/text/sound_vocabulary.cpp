@@ -1,6 +1,7 @@
 // Sound tokens in a vocabulary and in text.
 #include "text/sound_vocabulary.h"
 
+#include <algorithm>
 #include <cstdio>
 
 #include "base/error.h"
@@ -66,6 +67,11 @@ std::vector<int64_t> SoundVocabulary::ids(std::span<const int> codes) const {
   }
   out.push_back(end_);
   return out;
+}
+
+int64_t SoundVocabulary::fewest_ids(int64_t codes) const {
+  if (first_duration_ < 0) return codes + 2;
+  return 2 * (codes / kLongestDuration) + std::min<int64_t>(codes % kLongestDuration, 2) + 2;
 }
 
 std::vector<std::pair<int64_t, int64_t>> SoundVocabulary::ranges() const {

@@ -28,6 +28,8 @@ class SoundVocabulary {
   // start, the codes' ids, end. Where the vocabulary has durations, a run of equal codes becomes its length and the
   // code (in pieces of 49 where it is longer).
   std::vector<int64_t> ids(std::span<const int> codes) const;
+  // The least that ids() of so many codes can be.
+  int64_t fewest_ids(int64_t codes) const;
   // All ids that stand for sound, as ranges [begin, end).
   std::vector<std::pair<int64_t, int64_t>> ranges() const;
 

@@ -52,6 +52,12 @@ TEST(SoundVocabulary, Durations) {
   int64_t ids = 0;
   for (const auto& [begin, end] : vocabulary.ranges()) ids += end - begin;
   EXPECT_EQ(ids, 2 + 513 + 48);
+  // Nothing is shorter than one code that is held.
+  for (const size_t length : {0, 1, 2, 48, 49, 50, 51, 98, 99, 300}) {
+    EXPECT_EQ(vocabulary.fewest_ids(static_cast<int64_t>(length)),
+              static_cast<int64_t>(vocabulary.ids(std::vector<int>(length, 3)).size()))
+        << length;
+  }
   for (const char* bad : {"<|sound_start|><|duration_03|><|sound_end|>", "<|sound_start|><|duration_3|>"}) {
     EXPECT_THROW(parse_sound_string(bad), Error) << bad;
   }

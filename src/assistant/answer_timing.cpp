@@ -25,6 +25,7 @@ nlohmann::json AnswerTiming::to_json() const {
                          {"first_token", tenths(first_token())},
                          {"total", tenths(total())}};
   if (recognise > 0) json["recognise"] = tenths(recognise);
+  if (while_speaking > 0) json["while_speaking"] = tenths(while_speaking);
   return json;
 }
 

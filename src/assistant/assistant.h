@@ -14,6 +14,8 @@ struct Reply {
   AnswerTiming timing;                                             // load is 0: the assistant was loaded before
   int64_t sound_tokens = 0, prompt_tokens = 0, answer_tokens = 0;  // sound_tokens are part of prompt_tokens
   bool cut_off = false;                                            // the answer reached the greatest length
+  bool interrupted = false;                                        // the answer was stopped by who asked for it
+  int64_t dropped_turns = 0;  // the oldest turns, forgotten because the model could not hold them any more
 };
 
 class Assistant {

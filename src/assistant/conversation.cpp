@@ -15,6 +15,8 @@ namespace {
 
 constexpr float kNever = -std::numeric_limits<float>::infinity();
 constexpr size_t kSamplesOfACode = kSampleRate / 25;
+// While speech goes on, nothing is prefilled once hearing it took this share of its time.
+constexpr double kBusyShare = 0.5;
 
 void append(std::vector<int64_t>& to, const std::vector<int64_t>& from) {
   to.insert(to.end(), from.begin(), from.end());
@@ -123,7 +125,8 @@ void Conversation::hear(std::span<const float> samples) {
     }
     listener_->hear(samples);
     const auto steady = std::span(listener_->codes()).first(listener_->steady());
-    if (!open_->prefilled || std::ranges::mismatch(steady, *open_->prefilled).in1 != steady.end()) {
+    const bool in_time = open_->while_speaking < kBusyShare * 1000 * static_cast<double>(open_->samples) / kSampleRate;
+    if (in_time && (!open_->prefilled || std::ranges::mismatch(steady, *open_->prefilled).in1 != steady.end())) {
       set_prompt(prompt_.unfinished_user(steady));
       feed(history_.tokens, cache_);
       open_->prefilled.emplace(steady.begin(), steady.end());

@@ -13,7 +13,7 @@ TEST(Program, HelpAndVersion) {
   const auto nothing = run_program({});
   EXPECT_EQ(nothing.code, 0);
   for (const char* command :
-       {"ask", "chat", "transcribe", "tokenize", "fetch", "synthesize", "train", "evaluate", "convert"}) {
+       {"ask", "chat", "transcribe", "tokenize", "fetch", "synthesize", "train", "evaluate", "bench", "convert"}) {
     EXPECT_CONTAINS(nothing.out, std::string("  ") + command);
   }
   EXPECT_EQ(nothing.err, "");
@@ -33,6 +33,8 @@ TEST(Program, MisuseIsExitCodeTwo) {
   EXPECT_COMPLAINS(run_program({"ask", "a.wav", "--max-seconds", "-1"}), 2, "--max-seconds");
   EXPECT_COMPLAINS(run_program({"chat", "hi", "--top-p", "0"}), 2, "--top-p");
   EXPECT_COMPLAINS(run_program({"evaluate"}), 2, "subcommand");
+  EXPECT_COMPLAINS(run_program({"bench"}), 2, "subcommand");
+  EXPECT_COMPLAINS(run_program({"bench", "latency", "--repeats", "0"}), 2, "--repeats");
   EXPECT_COMPLAINS(run_program({"evaluate", "questions", "l.tsv", "--with", "luck"}), 2, "--with");
   EXPECT_COMPLAINS(run_program({"convert", "a", "b", "--type", "q9"}), 2, "--type");
 }
@@ -59,6 +61,8 @@ TEST(Program, BadRecordingsAreExitCodeOne) {
   EXPECT_COMPLAINS(ask(""), 1, folder.path().string());
   EXPECT_COMPLAINS(run_program({"transcribe", folder / "absent.wav"}), 1, "absent.wav");
   EXPECT_COMPLAINS(run_program({"tokenize", folder / "text.wav"}), 1, "text.wav");
+  EXPECT_COMPLAINS(run_program({"bench", "latency", "--input", folder / "absent.wav"}), 1, "absent.wav");
+  EXPECT_COMPLAINS(run_program({"bench", "latency", "--seconds", "0"}), 1, "0.1 to 300 s");
 }
 
 TEST(Program, MissingModelsSayWhatToDo) {
@@ -72,6 +76,7 @@ TEST(Program, MissingModelsSayWhatToDo) {
   EXPECT_COMPLAINS(run_program({"ask", recording, "--cascade"}), 1, "ichigo fetch base");
   EXPECT_COMPLAINS(run_program({"transcribe", recording}), 1, "ichigo fetch base");
   EXPECT_COMPLAINS(run_program({"chat", "Hello"}), 1, "ichigo fetch base");
+  EXPECT_COMPLAINS(run_program({"bench", "latency", "--input", recording}), 1, "ichigo fetch base");
   EXPECT_COMPLAINS(run_program({"transcribe", recording, "--model", folder.path()}), 1, "tokenizer.json");
   EXPECT_COMPLAINS(run_program({"convert", folder / "none", folder / "out"}), 1, "none");
   EXPECT_FALSE(std::filesystem::exists(folder / "out"));

@@ -2,7 +2,7 @@
 ICHIGO_ROOT=$PWD
 ICHIGO_PACKAGES="g++ cmake ninja-build ccache pkg-config python3-venv libsndfile1-dev libsoxr-dev zlib1g-dev libespeak-ng-dev
   flite1-dev libpcre2-dev nlohmann-json3-dev libyaml-cpp-dev libcli11-dev libgtest-dev libcurl4-openssl-dev libzip-dev
-  libssl-dev gnuplot-nox"
+  libssl-dev portaudio19-dev gnuplot-nox"
 ICHIGO_FUZZ_PACKAGES="clang-19 libclang-rt-19-dev"  # the sanitizers' compiler, for ./test
 ICHIGO_TORCH=2.13.0  # installed where no PyTorch >= 2.8 is
 

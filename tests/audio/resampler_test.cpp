@@ -38,6 +38,25 @@ TEST(Resampler, EqualRatesCopyAndNothingStaysNothing) {
   EXPECT_EQ(resample(std::vector<float>(1, 0.5F), 8000, 16000).size(), 2);
 }
 
+TEST(Resampler, AStreamGivesTheSameInPieces) {
+  for (const double from : {16000, 44100, 48000}) {
+    const auto samples = sine(440, from, 1);
+    StreamingResampler stream(from, 16000);
+    std::vector<float> result;
+    size_t at = 0;
+    for (size_t size = 1; at < samples.size(); size = size * 3 % 1009) {
+      const auto piece = stream.accept(std::span(samples).subspan(at, std::min(size, samples.size() - at)));
+      result.insert(result.end(), piece.begin(), piece.end());
+      at += size;
+    }
+    const auto whole = resample(samples, from, 16000);
+    ASSERT_LE(result.size(), whole.size());
+    EXPECT_GE(result.size() + 400, whole.size()) << from;
+    for (size_t i = 0; i < result.size(); ++i) ASSERT_NEAR(result[i], whole[i], 1e-5) << from << " " << i;
+  }
+  EXPECT_THROW(StreamingResampler(0, 16000), Error);
+}
+
 TEST(Resampler, ImpossibleRatesAreErrors) {
   const std::vector<float> samples(10);
   EXPECT_THROW(resample(samples, 0, 16000), Error);

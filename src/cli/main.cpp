@@ -16,6 +16,7 @@
 #include "cli/import.h"
 #include "cli/inspect.h"
 #include "cli/synthesize.h"
+#include "cli/talk.h"
 #include "cli/tokenize.h"
 #include "cli/train.h"
 #include "cli/transcribe.h"
@@ -37,6 +38,7 @@ int run(int argc, char** argv) {
   app.require_subcommand(0, 1);
   ichigo::add_ask_command(app);
   ichigo::add_chat_command(app);
+  ichigo::add_talk_command(app);
   ichigo::add_transcribe_command(app);
   ichigo::add_tokenize_command(app);
   ichigo::add_fetch_command(app);

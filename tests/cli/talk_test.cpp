@@ -46,7 +46,7 @@ void expect_two_answers(const std::string& out) {
 }
 
 TEST_F(TalkCommand, AnswersTwoQuestions) {
-  const auto talked = run_program({"talk", "--input", questions_});
+  const auto talked = run_program({"talk", "--input", questions_, "--threads", "1"});
   ASSERT_EQ(talked.code, 0) << talked.err;
   EXPECT_EQ(talked.err, "");
   expect_two_answers(talked.out);
@@ -54,7 +54,8 @@ TEST_F(TalkCommand, AnswersTwoQuestions) {
 
 TEST_F(TalkCommand, SpeaksIntoAFile) {
   const std::string spoken = folder_ / "spoken.wav";
-  const auto talked = run_program({"talk", "--input", questions_, "--voice", "flite:slt", "--output", spoken});
+  const auto talked =
+      run_program({"talk", "--input", questions_, "--voice", "flite:slt", "--output", spoken, "--threads", "1"});
   ASSERT_EQ(talked.code, 0) << talked.err;
   expect_two_answers(talked.out);
   const auto samples = read_audio(spoken);

@@ -18,7 +18,7 @@ class StreamingTest : public testing::Test {
   }
   Conversation start(ConversationConfig config = {}) {
     if (config.max_new_tokens == 256) config.max_new_tokens = 20;
-    return {load_fused_model(folder_.path(), at::kFloat, find_ear(folder_.path())), std::move(config)};
+    return {load_fused_model(folder_.path(), {}, find_ear(folder_.path())), std::move(config)};
   }
   test::TemporaryFolder folder_;
 };

@@ -164,4 +164,13 @@ at::Tensor StreamingLogMel::normalize(const at::Tensor& log_power) {
   return at::maximum(log_power, log_power.max() - 8).add_(4).div_(4);
 }
 
+at::Tensor StreamingLogMel::normalize_so_far(const at::Tensor& log_power, float& loudest) {
+  const c10::NoGradGuard no_grad;
+  if (log_power.numel() == 0) return log_power.clone();
+  const at::Tensor peaks = log_power.amax(0).clamp_min_(std::max(loudest, kLoudestLogPower));
+  const at::Tensor running = std::get<0>(peaks.cummax(0));
+  loudest = running[-1].item<float>();
+  return at::maximum(log_power, running - 8).add_(4).div_(4);
+}
+
 }  // namespace ichigo

@@ -49,17 +49,6 @@ void write_sound_tokenizer(const fs::path& out, const Bottleneck& trained) {
   save_bottleneck(out, heard);
 }
 
-// Under openai-whisper's names; matrices in blocks, the rest in bfloat16. The sinusoids of the positions are left out.
-void write_encoder(const fs::path& out, const WhisperEncoder& encoder, std::optional<BlockType> type) {
-  std::vector<TensorToWrite> tensors;
-  for (const auto& item : encoder.named_parameters()) {
-    const at::Tensor tensor = item.value().detach();
-    tensors.emplace_back("encoder." + item.key(), tensor.sizes().vec(), at::kBFloat16,
-                         tensor.dim() == 2 ? type : std::nullopt, [tensor] { return tensor; });
-  }
-  write_safetensors(out, tensors);
-}
-
 ModelDirectory open_for(const fs::path& out, const std::string& in) {
   ModelDirectory model = open_model_directory(resolve_base(in));
   require(!fs::exists(out) || !fs::equivalent(model.path, out), "the model cannot be converted in its own place");
@@ -111,7 +100,7 @@ void convert(const Arguments& arguments) {
             " codes, but the vocabulary has fewer sound tokens");
     fs::remove(out / "config.json");  // no whole model from here on until all of it is written
     write_sound_tokenizer(out / "sound_tokenizer.safetensors", *bottleneck);
-    write_encoder(out / "whisper.safetensors", *whisper.encoder, types.ear);
+    save_encoder(out / "whisper.safetensors", *whisper.encoder, at::kBFloat16, types.ear);
     write_file(out / "ichigo.json",
                "{\"sound_tokenizer\": \"sound_tokenizer.safetensors\", "
                "\"whisper\": \"whisper.safetensors\"}\n");

@@ -1,5 +1,6 @@
 // Frozen encoder features of many clips, cached so that a sound tokenizer trains without running Whisper again:
 // FILE.features: bfloat16, each clip's encoder output [frames at 50 Hz, width] one behind another;
+// or, for the training of an encoder, each clip's log mel power before its floor [frames at 100 Hz, bands];
 // FILE.jsonl: {"index":0,"offset":0,"frames":148,"text":"...","phonemes":["h","ə",...],"source":"flite:awb"} per clip.
 #pragma once
 #include <ATen/core/Tensor.h>

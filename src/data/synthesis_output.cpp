@@ -187,6 +187,7 @@ std::unique_ptr<SynthesisOutput> open_synthesis_output(const SynthesisRecipe& re
     case SynthesisKind::kText:
       return std::make_unique<CodesOutput>(recipe.output);
     case SynthesisKind::kFeatures:
+    case SynthesisKind::kMel:
       return std::make_unique<FeaturesOutput>(recipe.output, width);
     default:
       return std::make_unique<AudioOutput>(recipe.output);

@@ -19,8 +19,8 @@ struct SpokenRow {
   std::string voice;  // or "recording:PATH"
   double seconds = 0;
   std::vector<int> sound;             // codes
-  at::Tensor features;                // features: bfloat16 [frames, width]
-  std::vector<std::string> phonemes;  // features
+  at::Tensor features;                // features, mel: bfloat16 [frames, width]
+  std::vector<std::string> phonemes;  // features, mel
 };
 
 class SynthesisOutput {
@@ -34,7 +34,7 @@ class SynthesisOutput {
   virtual void sync() = 0;
 };
 
-// OUTPUT.jsonl, OUTPUT.jsonl with OUTPUT.features, or OUTPUT/list.tsv. `width`: of the features.
+// OUTPUT.jsonl, OUTPUT.jsonl with OUTPUT.features, or OUTPUT/list.tsv. `width`: of the features, or the mel's bands.
 // Throws Error when the list is damaged or another process writes it.
 std::unique_ptr<SynthesisOutput> open_synthesis_output(const SynthesisRecipe& recipe, int64_t width);
 

@@ -184,13 +184,15 @@ SynthesisRecipe read_synthesis_recipe(const std::filesystem::path& path) {
     recipe.tail_frames = node.integer("tail_frames", 0);
     require(recipe.tail_frames >= 0 && recipe.tail_frames <= kWindowFrames, path.string(),
             ": \"tail_frames\" must be from 0 to ", kWindowFrames);
+  } else if (kind == "mel") {
+    recipe.kind = SynthesisKind::kMel;
   } else if (kind == "audio") {
     recipe.kind = SynthesisKind::kAudio;
   } else if (kind == "text") {
     recipe.kind = SynthesisKind::kText;
   } else {
     require(kind == "codes", path.string(),
-            ": \"synthesize\" must be \"codes\", \"features\", \"audio\" or \"text\", not \"", kind, "\"");
+            ": \"synthesize\" must be \"codes\", \"features\", \"mel\", \"audio\" or \"text\", not \"", kind, "\"");
     recipe.tokenizer = resolve_base(node.text("tokenizer"));
   }
   if (recipe.hears()) recipe.whisper = resolve_base(node.text("whisper"));

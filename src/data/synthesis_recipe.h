@@ -1,6 +1,6 @@
 // What `ichigo synthesize RECIPE.yaml` is asked for: the recipe's settings and the rows that follow from them.
 //
-//   synthesize: codes | features | audio | text (typed, nobody speaks)      output: PATH      seed: 1
+//   synthesize: codes | features | mel | audio | text (typed, nobody speaks)      output: PATH      seed: 1
 //   tokenizer: PATH (codes)   whisper: PATH or base:NAME (codes, features)   cut_to_length, tail_frames (features)
 //   rows: how many rows are drawn from the sources that have a share
 //   sources: a list of {questions: FOLDER, split: train | unseen, share: 0.6} (kind: arithmetic, say, for only those),
@@ -22,7 +22,7 @@
 
 namespace ichigo {
 
-enum class SynthesisKind { kCodes, kFeatures, kAudio, kText };
+enum class SynthesisKind { kCodes, kFeatures, kMel, kAudio, kText };
 
 struct SynthesisRow {
   std::string text, answer;
@@ -42,7 +42,7 @@ struct Range {
 
 struct SynthesisRecipe {
   SynthesisKind kind = SynthesisKind::kCodes;
-  std::filesystem::path output;  // without ending (codes, features) or a folder (audio)
+  std::filesystem::path output;  // without ending (codes, features, mel) or a folder (audio)
   uint64_t seed = 1;
   std::vector<WeightedVoice> voices;
   Range rate, pitch;  // of VoiceSettings

@@ -105,10 +105,18 @@ SoundTokenizer load_tokenizer(const SynthesisRecipe& recipe) {
 at::Tensor encoder_features(const SoundTokenizer& tokenizer, std::span<const float> samples) {
   std::vector<at::Tensor> pieces;
   for (const auto window : hearing_windows(samples)) {
-    const at::Tensor mel = log_mel(window, static_cast<int>(tokenizer.encoder().config().n_mels));
+    const at::Tensor mel = tokenizer.mel(window);
     pieces.push_back(tokenizer.features(mel)[0].narrow(0, 0, mel.size(1) / 2));
   }
   return at::cat(pieces).to(at::kBFloat16);
+}
+
+// bfloat16 [samples / 160, kMelBands]: what StreamingLogMel gives before its floor.
+at::Tensor log_power_frames(std::span<const float> samples) {
+  StreamingLogMel stream(kMelBands);
+  stream.accept(samples);
+  stream.finish();
+  return stream.take().t().to(at::kBFloat16);
 }
 
 class Speaker {
@@ -176,6 +184,10 @@ SpokenRow produce(const SynthesisRecipe& recipe, const Speaker& speaker, const s
       spoken.features = encoder_features(*tokenizer, samples);
       spoken.phonemes = fold_phones(espeak_phonemes(spoken.row->text));
       break;
+    case SynthesisKind::kMel:
+      spoken.features = log_power_frames(samples);
+      spoken.phonemes = fold_phones(espeak_phonemes(spoken.row->text));
+      break;
     case SynthesisKind::kAudio:
       write_audio(synthesis_audio_path(recipe.output, index), samples);
       break;
@@ -194,7 +206,7 @@ SynthesizeResult synthesize(const fs::path& recipe_path, const SynthesizeOptions
   std::optional<SoundTokenizer> tokenizer;
   if (recipe.hears()) tokenizer.emplace(load_tokenizer(recipe));
   check_fingerprint(recipe_path, recipe);
-  const auto output = open_synthesis_output(recipe, tokenizer ? tokenizer->config().width : 0);
+  const auto output = open_synthesis_output(recipe, tokenizer ? tokenizer->config().width : kMelBands);
 
   SynthesizeResult result{output->rows(), static_cast<int64_t>(recipe.rows.size()), 0, recipe.output};
   require(result.rows <= result.total, recipe.output.string(), " has more rows than the recipe asks for");

@@ -87,13 +87,19 @@ class SoundTokenizer {
   SoundTokenizer(std::shared_ptr<WhisperEncoder> encoder, std::shared_ptr<Bottleneck> bottleneck);
 
   // 16 kHz samples -> sound codes, floor(floor(samples / 160) / 2 / 2) of them (750 always for old files without
-  // mask_embs). Audio beyond 30 s is split at the quietest point near 29 s, never dropped. The time that the log-mel
-  // took is added to *mel_milliseconds.
+  // mask_embs). Audio beyond 30 s is split at the quietest point near 29 s, never dropped; an encoder with block-causal
+  // attention hears it as StreamingSoundTokenizer does. The time that the log-mel took is added to *mel_milliseconds
+  // (with such an encoder it is part of the rest).
   std::vector<int> encode(std::span<const float> samples, double* mel_milliseconds = nullptr) const;
-  // log-mel [bands, frames] of up to 30 s, padded with -1.5 to 30 s or, when cut to length, by the tail and to a
-  // multiple of 4 frames -> the encoder's output for all of that [1, padded frames / 2, width].
+  // The log-mel that the encoder is used to, [bands, samples / 160].
+  at::Tensor mel(std::span<const float> samples) const;
+  // To how many frames a log-mel of up to 30 s is padded with -1.5: 30 s or, when cut to length, by the tail and to a
+  // multiple of 4.
+  int64_t padded_frames(int64_t frames) const;
+  // log-mel [bands, frames] of up to 30 s -> the encoder's output for all of it, padded [1, padded frames / 2, width].
   at::Tensor features(const at::Tensor& mel) const;
   const SoundTokenizerConfig& config() const { return bottleneck_->config(); }
+  bool streaming() const { return encoder_->config().blocks.any(); }
   WhisperEncoder& encoder() const { return *encoder_; }
   Bottleneck& bottleneck() const { return *bottleneck_; }
 

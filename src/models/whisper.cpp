@@ -18,7 +18,51 @@ at::Tensor causal_mask(int64_t time, int64_t offset) {
   return at::ones({1, 1, time, offset + time}, at::kBool).tril(offset);
 }
 
+// How a clip is laid out for block-causal attention: the blocks stand one behind another, each with the frames of its
+// look-ahead, so that those occur twice. Plain attention with a mask then is what forward_block computes.
+struct BlockLayout {
+  at::Tensor frames;  // int64 [length]: which frame stands there
+  at::Tensor own;     // int64 [clip]: where each of the clip's frames stands in its own block
+  at::Tensor mask;    // bool [1, 1, length, length]: what each place sees
+
+  BlockLayout(const EncoderBlocks& blocks, int64_t clip) {
+    std::vector<int64_t> frame_at, own_at, block_at;
+    std::vector<uint8_t> is_own;
+    for (int64_t begin = 0; begin < clip; begin += blocks.frames) {
+      for (int64_t frame = begin; frame < std::min(clip, begin + blocks.frames + blocks.look_ahead); ++frame) {
+        is_own.push_back(frame < begin + blocks.frames);
+        if (is_own.back()) own_at.push_back(static_cast<int64_t>(frame_at.size()));
+        frame_at.push_back(frame);
+        block_at.push_back(begin / blocks.frames);
+      }
+    }
+    frames = at::tensor(frame_at);
+    own = at::tensor(own_at);
+    const at::Tensor block = at::tensor(block_at), distance = block.unsqueeze(1) - block.unsqueeze(0);
+    const at::Tensor before = (distance > 0).logical_and(distance <= blocks.context);
+    mask = (distance == 0).logical_or(before.logical_and(at::tensor(is_own).to(at::kBool))).unsqueeze(0).unsqueeze(0);
+  }
+};
+
 }  // namespace
+
+EncoderCache::EncoderCache(const EncoderCache& other) : length(other.length) {
+  const auto copy = [&](const std::vector<at::Tensor>& from, std::vector<at::Tensor>& to) {
+    for (const at::Tensor& tensor : from) {
+      to.push_back(at::empty_like(tensor));
+      to.back().narrow(2, 0, length).copy_(tensor.narrow(2, 0, length));
+    }
+  };
+  copy(other.keys, keys);
+  copy(other.values, values);
+}
+
+EncoderCache& EncoderCache::operator=(EncoderCache other) {
+  std::swap(keys, other.keys);
+  std::swap(values, other.values);
+  std::swap(length, other.length);
+  return *this;
+}
 
 void WhisperConfig::validate() const {
   auto between = [](int64_t value, int64_t low, int64_t high, const char* name) {
@@ -35,6 +79,9 @@ void WhisperConfig::validate() const {
   between(n_text_state, 4, 1 << 14, "n_text_state");
   between(n_audio_head, 1, n_audio_state, "n_audio_head");
   between(n_text_head, 1, n_text_state, "n_text_head");
+  between(blocks.frames, 0, n_audio_ctx, "blocks.frames");
+  between(blocks.look_ahead, 0, n_audio_ctx - blocks.frames, "blocks.look_ahead");
+  between(blocks.context, 0, n_audio_ctx, "blocks.context");
   require(n_audio_state % 2 == 0, "Whisper configuration: n_audio_state ", n_audio_state, " must be even");
   require(n_audio_state % n_audio_head == 0 && n_text_state % n_text_head == 0, "Whisper configuration: state widths ",
           n_audio_state, " and ", n_text_state, " must be multiples of the head counts ", n_audio_head, " and ",
@@ -61,24 +108,69 @@ WhisperEncoder::WhisperEncoder(const WhisperConfig& config) : config_(config), i
   impl_->ln_post = register_module("ln_post", std::make_shared<whisper::LayerNorm>(state));
 }
 
-at::Tensor WhisperEncoder::forward(const at::Tensor& mel) {
+at::Tensor WhisperEncoder::convolve(const at::Tensor& mel) {
+  const at::Tensor x = at::gelu(impl_->conv1->forward(mel.to(impl_->conv1->weight.scalar_type())));
+  return at::gelu(impl_->conv2->forward(x)).transpose(1, 2);
+}
+
+at::Tensor WhisperEncoder::forward(const at::Tensor& mel, int64_t position) {
   require(mel.dim() == 3 && mel.size(1) == config_.n_mels, "Whisper encoder: log-mel has shape ", mel.sizes(),
           ", expected [batch, ", config_.n_mels, ", frames]");
   const int64_t frames = mel.size(2);
-  require(frames > 0 && frames % 2 == 0 && frames <= 2 * config_.n_audio_ctx, "Whisper encoder: ", frames,
-          " mel frames, expected an even number up to ", 2 * config_.n_audio_ctx);
-  const at::ScalarType dtype = impl_->conv1->weight.scalar_type();
-  at::Tensor x = at::gelu(impl_->conv1->forward(mel.to(dtype)));
-  x = at::gelu(impl_->conv2->forward(x)).transpose(1, 2);
-  x = (x + impl_->positions.narrow(0, 0, frames / 2)).to(dtype);
+  require(frames > 0 && frames % 2 == 0 && 2 * position + frames <= 2 * config_.n_audio_ctx, "Whisper encoder: ",
+          frames, " mel frames, expected an even number up to ", 2 * (config_.n_audio_ctx - position));
+  at::Tensor x = convolve(mel);
+  x = (x + impl_->positions.narrow(0, position, frames / 2)).to(x.scalar_type());
+  std::optional<BlockLayout> layout;
+  std::optional<at::Tensor> mask;
+  if (config_.blocks.any()) {
+    layout.emplace(config_.blocks, frames / 2);
+    mask = layout->mask;
+    x = x.index_select(1, layout->frames);
+  }
   for (const auto& block : impl_->blocks->items) {
     const auto& attn = *block->attn;
     const at::Tensor h = block->attn_ln->forward(x);
     x = x + attn.attend(attn.split(attn.query->forward(h)), attn.split(attn.key->forward(h)),
-                        attn.split(attn.value->forward(h)));
+                        attn.split(attn.value->forward(h)), /*causal=*/false, mask);
     x = block->add_mlp(x);
   }
-  return impl_->ln_post->forward(x);
+  return impl_->ln_post->forward(layout ? x.index_select(1, layout->own) : x);
+}
+
+at::Tensor WhisperEncoder::forward_block(const at::Tensor& convolved, EncoderCache& cache) {
+  const auto& [own, look_ahead, context] = config_.blocks;
+  const int64_t count = convolved.size(1), kept = std::min(count, own);
+  require(count > 0 && count <= own + look_ahead, "Whisper encoder: a block of ", count, " frames, expected 1 to ",
+          own + look_ahead);
+  require(cache.length + count <= config_.n_audio_ctx, "Whisper encoder: the block ends at position ",
+          cache.length + count, " of ", config_.n_audio_ctx);
+  if (cache.keys.empty()) {
+    const int64_t heads = config_.n_audio_head;
+    for (int64_t i = 0; i < config_.n_audio_layer; ++i) {
+      for (auto* tensors : {&cache.keys, &cache.values}) {
+        tensors->push_back(
+            at::empty({1, heads, config_.n_audio_ctx, config_.n_audio_state / heads}, convolved.options()));
+      }
+    }
+  }
+  at::Tensor x = (convolved + impl_->positions.narrow(0, cache.length, count)).to(convolved.scalar_type());
+  const int64_t seen = std::min(cache.length, context * own);
+  for (size_t i = 0; i < cache.keys.size(); ++i) {
+    const Block& block = *impl_->blocks->items[i];
+    const auto& attn = *block.attn;
+    const at::Tensor h = block.attn_ln->forward(x);
+    const auto extend = [&](at::Tensor& stored, const at::Tensor& added) {
+      stored.narrow(2, cache.length, count).copy_(attn.split(added));
+      return stored.narrow(2, cache.length - seen, seen + count);
+    };
+    const at::Tensor k = extend(cache.keys[i], attn.key->forward(h));
+    const at::Tensor v = extend(cache.values[i], attn.value->forward(h));
+    x = x + attn.attend(attn.split(attn.query->forward(h)), k, v);
+    x = block.add_mlp(x);
+  }
+  cache.length += kept;
+  return impl_->ln_post->forward(x.narrow(1, 0, kept));
 }
 
 struct WhisperDecoder::Impl {

@@ -9,11 +9,14 @@
 #include "models/whisper.h"
 #include "models/whisper_layers.h"
 #include "text/json_text.h"
+#include "weights/safetensors.h"
 #include "weights/torch_pickle.h"
 
 namespace ichigo {
 
 namespace {
+
+constexpr char kBlocksKey[] = "ichigo.encoder_blocks";
 
 enum class Spelling { kOpenai, kHuggingFace, kCtranslate2 };
 
@@ -168,6 +171,20 @@ void read_heads(const WhisperFile& file, WhisperConfig& config) {
   }
 }
 
+// A published file has none of this.
+EncoderBlocks read_blocks(const WhisperFile& file) {
+  const auto& texts = file.file().metadata_texts();
+  const auto found = texts.find(kBlocksKey);
+  if (found == texts.end()) return {};
+  const std::string where = concat(file.path(), ": metadata \"", kBlocksKey, "\"");
+  const auto json = parse_json_object(found->second, where);
+  const auto number = [&](const char* key) {
+    require(json.contains(key) && json[key].is_number_integer(), where, ": ", key, " is missing or not an integer");
+    return json[key].get<int64_t>();
+  };
+  return {number("frames"), number("look_ahead"), number("context")};
+}
+
 WhisperConfig read_config(const WhisperFile& file) {
   WhisperConfig config;
   const auto conv = file.shape("encoder.conv1.weight", 3);
@@ -187,6 +204,7 @@ WhisperConfig read_config(const WhisperFile& file) {
     require(config.n_text_layer > 0, file.path(), ": the decoder has no blocks");
   }
   read_heads(file, config);
+  config.blocks = read_blocks(file);
   return config;
 }
 
@@ -219,6 +237,23 @@ Whisper load_whisper(const std::filesystem::path& path, at::ScalarType dtype, bo
     model.decoder = load_side<WhisperDecoder>(file, model.config, "decoder", dtype);
   }
   return model;
+}
+
+void save_encoder(const std::filesystem::path& path, const WhisperEncoder& encoder, at::ScalarType dtype,
+                  std::optional<BlockType> matrices) {
+  std::vector<TensorToWrite> tensors;
+  for (const auto& item : encoder.named_parameters()) {
+    const at::Tensor tensor = item.value().detach();
+    tensors.emplace_back("encoder." + item.key(), tensor.sizes().vec(), dtype,
+                         tensor.dim() == 2 ? matrices : std::nullopt, [tensor] { return tensor; });
+  }
+  std::map<std::string, std::string> metadata;
+  const EncoderBlocks& blocks = encoder.config().blocks;
+  if (blocks.any()) {
+    metadata[kBlocksKey] =
+        nlohmann::json{{"frames", blocks.frames}, {"look_ahead", blocks.look_ahead}, {"context", blocks.context}}.dump();
+  }
+  write_safetensors(path, tensors, metadata);
 }
 
 }  // namespace ichigo

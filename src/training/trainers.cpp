@@ -12,8 +12,9 @@ void train(const std::filesystem::path& recipe, const TrainOptions& options) {
   keep_freed_memory();
   const std::string what = read_recipe(recipe).text("train");
   if (what == "sound_tokenizer") return train_sound_tokenizer(recipe, options);
+  if (what == "streaming_tokenizer") return train_streaming_tokenizer(recipe, options);
   if (what == "decoder") return train_decoder(recipe, options);
-  fail(recipe.string(), ": \"train\" is \"", what, "\"; it must be sound_tokenizer or decoder");
+  fail(recipe.string(), ": \"train\" is \"", what, "\"; it must be sound_tokenizer, streaming_tokenizer or decoder");
 }
 
 std::filesystem::path run_folder(const std::filesystem::path& recipe) {

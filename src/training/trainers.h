@@ -9,13 +9,14 @@ struct TrainOptions {
   double stop_after_seconds = 0;  // likewise by time
 };
 
-// train: sound_tokenizer | decoder; output: the folder of checkpoints, metrics and the model.
+// train: sound_tokenizer | streaming_tokenizer | decoder; output: the folder of checkpoints, metrics and the model.
 // Resumes from the run's newest checkpoint. Throws Error.
 void train(const std::filesystem::path& recipe, const TrainOptions& options = {});
 // The recipe's key "output". Throws Error.
 std::filesystem::path run_folder(const std::filesystem::path& recipe);
 
 void train_sound_tokenizer(const std::filesystem::path& recipe, const TrainOptions& options);
+void train_streaming_tokenizer(const std::filesystem::path& recipe, const TrainOptions& options);
 void train_decoder(const std::filesystem::path& recipe, const TrainOptions& options);
 
 }  // namespace ichigo

@@ -144,5 +144,23 @@ TEST(StreamingLogMel, FramesComeAsSoonAsTheyAreSettled) {
   EXPECT_THROW(stream.accept(noise(1, 4)), Error);
 }
 
+TEST(StreamingLogMel, TheFloorSoFarIsTheLoudestFramesWhateverTheChunks) {
+  at::Tensor power = at::full({2, 4}, -20.0F);
+  power[0] = at::tensor({-3.0F, 2.0F, 0.5F, 3.0F});
+  float loudest = 0;
+  const at::Tensor whole = StreamingLogMel::normalize_so_far(power, loudest);
+  EXPECT_EQ(loudest, 3);
+  // Until something is louder, 1.
+  const at::Tensor floors = at::tensor({-7.0F, -6.0F, -6.0F, -5.0F});
+  EXPECT_LE(difference(whole, (at::stack({power[0], floors}) + 4) / 4), 1e-6);
+  loudest = 0;
+  std::vector<at::Tensor> parts;
+  for (const auto& part : power.split_with_sizes({1, 0, 2, 1}, 1))
+    parts.push_back(StreamingLogMel::normalize_so_far(part, loudest));
+  EXPECT_EQ(difference(at::cat(parts, 1), whole), 0);
+  // Behind the loudest frame it is the whole clip's.
+  EXPECT_EQ(difference(whole.slice(1, 3), StreamingLogMel::normalize(power).slice(1, 3)), 0);
+}
+
 }  // namespace
 }  // namespace ichigo

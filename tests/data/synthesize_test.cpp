@@ -11,6 +11,7 @@
 #include <regex>
 
 #include "audio/audio_file.h"
+#include "audio/log_mel.h"
 #include "base/atomic_file.h"
 #include "base/random.h"
 #include "data/corpus.h"
@@ -154,6 +155,22 @@ TEST_F(SynthesizeTest, FeaturesAreTheSameWhateverHappens) {
   }
 }
 
+TEST_F(SynthesizeTest, MelIsTheSameWhateverHappens) {
+  expect_same_whatever_happens("mel", "");
+  run(recipe("audio", "audio"));
+  const TsvTable list = read_tsv(folder_ / "audio/out/list.tsv");
+  const FeatureFile file(folder_ / "whole/out", kMelBands);
+  ASSERT_EQ(file.clips().size(), 10U);
+  for (const auto& clip : file.clips()) {
+    EXPECT_FALSE(clip.phonemes.empty());
+    const at::Tensor mel = StreamingLogMel::normalize(file.features(clip).t().to(at::kFloat));
+    const auto samples = read_audio(folder_ / "audio/out" / list.at(static_cast<size_t>(clip.index), "path"));
+    const at::Tensor expected = log_mel(samples);
+    ASSERT_EQ(mel.sizes(), expected.sizes());
+    EXPECT_LT((mel - expected).abs().mean().item<double>(), 0.05);
+  }
+}
+
 TEST_F(SynthesizeTest, TextIsNotSpoken) {
   write_file(folder_ / "questions.tsv", "question\tanswer\nWho?\tMe.\nWhere?\tHere.\n");
   write_file(folder_ / "text.yaml", "synthesize: text\noutput: " + (folder_ / "text").string() +
@@ -243,7 +260,7 @@ TEST_F(SynthesizeTest, SaysWhatIsWrongWithARecipe) {
   };
   const std::string sentences = (folder_ / "sentences.txt").string();
   const std::string start = "synthesize: audio\noutput: " + (folder_ / "bad").string() + "\n";
-  EXPECT_CONTAINS(error("synthesize: music\noutput: x\n"), "must be \"codes\", \"features\", \"audio\" or \"text\"");
+  EXPECT_CONTAINS(error("synthesize: music\noutput: x\n"), "must be \"codes\", \"features\", \"mel\", \"audio\" or \"text\"");
   EXPECT_CONTAINS(error(start), "at least one source");
   EXPECT_CONTAINS(error(start + "sources: [{sentences: " + sentences + ", shares: 1}]\n"),
                   "bad.yaml:3: sources[0]: unknown key \"shares\"; did you mean \"share\"?");

@@ -1,0 +1,236 @@
+// Distils a sound tokenizer's encoder into one with block-causal attention: the student begins as the teacher and learns
+// to give, behind the same frozen quantiser, the codes that the teacher gives for the whole clip.
+#include <ATen/ATen.h>
+
+#include <chrono>
+#include <cmath>
+#include <cstdio>
+#include <nlohmann/json.hpp>
+#include <numeric>
+
+#include "audio/log_mel.h"
+#include "base/device.h"
+#include "base/error.h"
+#include "base/interrupt.h"
+#include "base/progress.h"
+#include "base/random.h"
+#include "data/feature_file.h"
+#include "models/sound_tokenizer.h"
+#include "training/checkpoint.h"
+#include "training/metrics.h"
+#include "training/streaming_tokenizer_recipe.h"
+#include "training/trainers.h"
+
+namespace ichigo {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+constexpr double kMelFramesPerSecond = 100;
+constexpr const char* kEncoderFile = "streaming_whisper.safetensors";
+enum Stream : uint64_t { kOrderStream = 1, kPositionStream };
+
+double seconds_since(Clock::time_point start) {
+  return std::chrono::duration<double>(Clock::now() - start).count();
+}
+
+std::shared_ptr<WhisperEncoder> block_causal_copy(const WhisperEncoder& encoder, const EncoderBlocks& blocks,
+                                                  at::ScalarType type) {
+  const at::NoGradGuard no_grad;
+  WhisperConfig config = encoder.config();
+  config.blocks = blocks;
+  auto copy = std::make_shared<WhisperEncoder>(config);
+  auto parameters = copy->named_parameters();
+  for (const auto& item : encoder.named_parameters()) parameters[item.key()].set_data(item.value().to(type).clone());
+  return copy;
+}
+
+class StreamingTokenizerTrainer {
+ public:
+  explicit StreamingTokenizerTrainer(StreamingTokenizerRecipe recipe)
+      : recipe_(std::move(recipe)),
+        teacher_(SoundTokenizer::load(recipe_.tokenizer, recipe_.whisper)),
+        student_(block_causal_copy(teacher_.encoder(), recipe_.blocks, fast_dtype(at::kCPU))),
+        student_tokenizer_(student_, load_bottleneck(recipe_.tokenizer)) {
+    require(!teacher_.streaming(), recipe_.whisper.string(), ": the teacher must be an encoder that sees whole clips");
+    for (auto& parameter : student_tokenizer_.bottleneck().parameters()) parameter.set_requires_grad(false);
+    AdamW::NamedParameters parameters;
+    std::map<std::string, at::Tensor> masters;
+    const auto exact = teacher_.encoder().named_parameters();
+    for (auto& item : student_->named_parameters()) {
+      item.value().set_requires_grad(true);
+      parameters.emplace_back(item.key(), item.value());
+      masters.emplace(item.key(), *exact.find(item.key()));
+    }
+    optimizer_ = std::make_unique<AdamW>(std::move(parameters), recipe_.optimizer, masters);
+    const int64_t longest = kWindowFrames - teacher_.config().tail_frames - 4;
+    for (const auto& path : recipe_.speech) {
+      files_.push_back(std::make_unique<FeatureFile>(path, teacher_.encoder().config().n_mels));
+      for (const FeatureClip& clip : files_.back()->clips()) {
+        if (clip.frames >= 4 && clip.frames <= longest) {
+          clips_.push_back({files_.back().get(), &clip});
+        } else {
+          ++left_out_;
+        }
+      }
+    }
+    require(!clips_.empty(), "there is no clip of 0.04 s to 30 s to train on");
+    plan(0, 0);
+  }
+
+  void run(const TrainOptions& options) {
+    resume();
+    double seconds = 0;
+    for (const auto& clip : clips_) seconds += static_cast<double>(clip.source->frames) / kMelFramesPerSecond;
+    std::fprintf(stderr, "%zu clips, %.2f hours; %lld clips left out\n", clips_.size(), seconds / 3600,
+                 static_cast<long long>(left_out_));
+    const int64_t total = recipe_.schedule.total_steps;
+    train_steps(options.stop_after_steps > 0 ? std::min(total, step_ + options.stop_after_steps) : total,
+                options.stop_after_seconds);
+    std::fprintf(stderr, "the encoder of step %lld is in %s\n", static_cast<long long>(step_),
+                 (recipe_.output / kEncoderFile).c_str());
+  }
+
+ private:
+  struct SpeechClip {
+    const FeatureFile* file;
+    const FeatureClip* source;
+  };
+  // Sums over the codes of a step.
+  struct Sums {
+    double cross_entropy = 0, distance = 0;
+    int64_t agreeing = 0, codes = 0, mel_frames = 0;
+  };
+
+  // The order of an epoch, which goes on behind its first `position` clips.
+  void plan(int64_t epoch, int64_t position) {
+    epoch_ = epoch;
+    position_ = position;
+    order_.resize(clips_.size());
+    std::iota(order_.begin(), order_.end(), size_t{0});
+    Random random = Random::keyed(recipe_.seed, kOrderStream, epoch);
+    random.shuffle(order_);
+    require(position >= 0 && position <= static_cast<int64_t>(order_.size()),
+            "the checkpoint's place in the data does not exist; were the feature files changed?");
+  }
+
+  const SpeechClip& next_clip() {
+    if (position_ == static_cast<int64_t>(order_.size())) plan(epoch_ + 1, 0);
+    return clips_[order_[static_cast<size_t>(position_++)]];
+  }
+
+  static at::Tensor projected(const SoundTokenizer& tokenizer, const at::Tensor& features, int64_t codes) {
+    Bottleneck& bottleneck = tokenizer.bottleneck();
+    return bottleneck.project(bottleneck.pool(features))[0].narrow(0, 0, codes);
+  }
+
+  // One clip's losses and their gradients.
+  void learn(const SpeechClip& clip, Random& random, Sums& sums) {
+    const at::Tensor power = clip.file->features(*clip.source).t().to(at::kFloat).contiguous();
+    const int64_t frames = power.size(1), count = frames / 2 / teacher_.config().downsample;
+    at::Tensor wanted;
+    {
+      const at::NoGradGuard no_grad;
+      wanted = projected(teacher_, teacher_.features(StreamingLogMel::normalize(power)), count);
+    }
+    const at::Tensor codes = teacher_.bottleneck().quantize(wanted);
+    float loudest = kLoudestLogPower;
+    const int64_t padded = teacher_.padded_frames(frames);
+    const at::Tensor mel = at::constant_pad_nd(StreamingLogMel::normalize_so_far(power, loudest), {0, padded - frames},
+                                               kSilentLogMel);
+    const int64_t room = student_->config().n_audio_ctx - padded / 2;
+    const bool later = random.uniform() < recipe_.later_share;
+    const int64_t position = later ? static_cast<int64_t>(random.below(static_cast<uint64_t>(room + 1))) : 0;
+    const at::Tensor heard = projected(student_tokenizer_, student_->forward(mel.unsqueeze(0), position), count);
+    const at::Tensor cosines = at::mm(heard, teacher_.bottleneck().codebook().narrow(0, 0, teacher_.config().codes).t());
+    const at::Tensor cross_entropy =
+        at::cross_entropy_loss(cosines / recipe_.temperature, codes, {}, at::Reduction::Sum);
+    const at::Tensor distance = (1 - (heard * wanted).sum(-1)).sum();
+    (cross_entropy * recipe_.cross_entropy + distance * recipe_.distance).backward();
+    optimizer_->accumulate();
+    sums.cross_entropy += cross_entropy.item<double>();
+    sums.distance += distance.item<double>();
+    sums.agreeing += (cosines.argmax(-1) == codes).sum().item<int64_t>();
+    sums.codes += count;
+    sums.mel_frames += frames;
+  }
+
+  void train_steps(int64_t stop, double stop_seconds) {
+    if (step_ >= stop) return;
+    MetricsLog log(recipe_.output, step_);
+    Progress progress("training", recipe_.schedule.total_steps, "steps", step_);
+    const auto start = Clock::now();
+    bool halt = false;
+    while (step_ < stop && !halt) {
+      const auto step_start = Clock::now();
+      Random random = Random::keyed(recipe_.seed, kPositionStream, step_);
+      Sums sums;
+      while (static_cast<double>(sums.mel_frames) < recipe_.batch_seconds * kMelFramesPerSecond)
+        learn(next_clip(), random, sums);
+      const auto codes = static_cast<double>(sums.codes);
+      const double cross_entropy = sums.cross_entropy / codes, distance = sums.distance / codes;
+      require(std::isfinite(cross_entropy), "the loss of step ", step_,
+              " is not finite; lower learning_rate: the newest checkpoint is kept");
+      const double rate = learning_rate(recipe_.schedule, step_);
+      const double norm = optimizer_->step(rate, 1 / codes);
+      const double agreement = static_cast<double>(sums.agreeing) / codes;
+      const double speed = static_cast<double>(sums.mel_frames) / kMelFramesPerSecond / seconds_since(step_start);
+      log.write({{"step", step_},
+                 {"cross_entropy", cross_entropy},
+                 {"distance", distance},
+                 {"agreement", agreement},
+                 {"learning_rate", rate},
+                 {"gradient_norm", norm},
+                 {"times_real_time", speed}});
+      ++step_;
+      char detail[128];
+      std::snprintf(detail, sizeof detail, "cross entropy %.3f, %.1f %% of the codes agree, %.0f x real time",
+                    cross_entropy, 100 * agreement, speed);
+      progress.update(step_, detail);
+      halt = interrupted() || (stop_seconds > 0 && seconds_since(start) > stop_seconds);
+      if (halt || step_ == stop || step_ % recipe_.checkpoint_steps == 0) save();
+    }
+  }
+
+  // A checkpoint, and the encoder as it is now.
+  void save() const {
+    Checkpoint checkpoint;
+    checkpoint.step = step_;
+    checkpoint.tensors = optimizer_->state();
+    checkpoint.values = {{"recipe", recipe_.fingerprint()}, {"epoch", epoch_}, {"position", position_}};
+    save_checkpoint(recipe_.output, checkpoint);
+    const auto encoder = block_causal_copy(*student_, recipe_.blocks, at::kFloat);
+    auto parameters = encoder->named_parameters();
+    for (const auto& [name, master] : optimizer_->master_weights()) parameters[name].set_data(master);
+    save_encoder(recipe_.output / kEncoderFile, *encoder, at::kFloat);
+  }
+
+  void resume() {
+    const auto checkpoint = load_newest_checkpoint(recipe_.output);
+    if (!checkpoint) return;
+    require(checkpoint->values.value("recipe", "") == recipe_.fingerprint(), "the checkpoints in ",
+            recipe_.output.string(), " belong to a recipe with other values; use another \"output\" or remove them");
+    optimizer_->load_state(checkpoint->tensors);
+    plan(checkpoint->values.at("epoch"), checkpoint->values.at("position"));
+    step_ = checkpoint->step;
+    std::fprintf(stderr, "going on from step %lld\n", static_cast<long long>(step_));
+  }
+
+  StreamingTokenizerRecipe recipe_;
+  SoundTokenizer teacher_;
+  std::shared_ptr<WhisperEncoder> student_;
+  SoundTokenizer student_tokenizer_;
+  std::vector<std::unique_ptr<FeatureFile>> files_;
+  std::vector<SpeechClip> clips_;
+  std::vector<size_t> order_;
+  int64_t left_out_ = 0, step_ = 0, epoch_ = 0, position_ = 0;
+  std::unique_ptr<AdamW> optimizer_;
+};
+
+}  // namespace
+
+void train_streaming_tokenizer(const std::filesystem::path& recipe, const TrainOptions& options) {
+  StreamingTokenizerTrainer(StreamingTokenizerRecipe::read(recipe)).run(options);
+}
+
+}  // namespace ichigo

@@ -20,7 +20,7 @@ namespace {
 namespace fs = std::filesystem;
 
 struct Arguments {
-  std::string in, out, to = "safetensors", type = "q8_0", embedding, ear, tokenizer, whisper;
+  std::string in, out, to = "safetensors", type = "q8_0", embedding, ear, tokenizer, whisper, streaming_whisper;
   int64_t shard_megabytes = 44;
 };
 
@@ -49,6 +49,18 @@ void write_sound_tokenizer(const fs::path& out, const Bottleneck& trained) {
   save_bottleneck(out, heard);
 }
 
+void write_ear(const fs::path& out, const SoundTokenizer& ear, const std::optional<SoundTokenizer>& streaming,
+               std::optional<BlockType> type) {
+  nlohmann::json parts = {{"sound_tokenizer", "sound_tokenizer.safetensors"}, {"whisper", "whisper.safetensors"}};
+  write_sound_tokenizer(out / "sound_tokenizer.safetensors", ear.bottleneck());
+  save_encoder(out / "whisper.safetensors", ear.encoder(), at::kBFloat16, type);
+  if (streaming) {
+    parts["streaming_whisper"] = "streaming_whisper.safetensors";
+    save_encoder(out / "streaming_whisper.safetensors", streaming->encoder(), at::kBFloat16, type);
+  }
+  write_file(out / "ichigo.json", parts.dump() + "\n");
+}
+
 ModelDirectory open_for(const fs::path& out, const std::string& in) {
   ModelDirectory model = open_model_directory(resolve_base(in));
   require(!fs::exists(out) || !fs::equivalent(model.path, out), "the model cannot be converted in its own place");
@@ -56,7 +68,8 @@ ModelDirectory open_for(const fs::path& out, const std::string& in) {
 }
 
 void convert_to_gguf(const Arguments& arguments) {
-  require(arguments.tokenizer.empty() && arguments.whisper.empty() && arguments.ear.empty(),
+  require(arguments.tokenizer.empty() && arguments.whisper.empty() && arguments.streaming_whisper.empty() &&
+              arguments.ear.empty(),
           "a GGUF file holds no ear: leave out --tokenizer, --whisper and --ear, or write --to safetensors");
   const fs::path out = arguments.out;
   require(!fs::is_directory(out), out.string(), " is a folder: name the GGUF file to write");
@@ -81,6 +94,8 @@ void convert(const Arguments& arguments) {
   require(arguments.ear.empty() || !arguments.tokenizer.empty(), "--ear needs the ear: --tokenizer and --whisper");
   require(arguments.tokenizer.empty() == arguments.whisper.empty(),
           "--tokenizer and --whisper belong together: both make the model's ear");
+  require(arguments.streaming_whisper.empty() || !arguments.tokenizer.empty(),
+          "--streaming-whisper goes with --tokenizer and --whisper");
   require(!fs::exists(out) || fs::is_directory(out), out.string(), " exists and is no folder");
   const ModelDirectory directory = open_for(out, arguments.in);
   const auto with_default = [&](const std::string& name) {
@@ -93,17 +108,20 @@ void convert(const Arguments& arguments) {
     if (fs::is_directory(tokenizer)) tokenizer /= "sound_tokenizer.safetensors";
     const auto bottleneck = load_bottleneck(tokenizer);
     const auto whisper = load_whisper(resolve_base(arguments.whisper), at::kFloat, /*with_decoder=*/false);
-    // Fails when they do not belong together.
+    // Each fails when they do not belong together.
     const SoundTokenizer ear(whisper.encoder, bottleneck);
+    std::optional<SoundTokenizer> streaming;
+    if (!arguments.streaming_whisper.empty()) {
+      const auto encoder = load_whisper(arguments.streaming_whisper, at::kFloat, /*with_decoder=*/false).encoder;
+      require(encoder->config().blocks.any(), arguments.streaming_whisper,
+              ": this encoder has no block-causal attention: it hears whole clips only");
+      streaming.emplace(encoder, bottleneck);
+    }
     require(SoundVocabulary(directory.tokenizer).codes() >= bottleneck->config().codes, directory.path.string(),
             ": the sound tokenizer has ", bottleneck->config().codes,
             " codes, but the vocabulary has fewer sound tokens");
     fs::remove(out / "config.json");  // no whole model from here on until all of it is written
-    write_sound_tokenizer(out / "sound_tokenizer.safetensors", *bottleneck);
-    save_encoder(out / "whisper.safetensors", *whisper.encoder, at::kBFloat16, types.ear);
-    write_file(out / "ichigo.json",
-               "{\"sound_tokenizer\": \"sound_tokenizer.safetensors\", "
-               "\"whisper\": \"whisper.safetensors\"}\n");
+    write_ear(out, ear, streaming, types.ear);
   }
   if (arguments.tokenizer.empty()) fs::remove(out / "ichigo.json");  // another model's ear
   write_decoder(out, directory, types, arguments.shard_megabytes * 1000 * 1000);
@@ -133,6 +151,8 @@ void add_convert_command(CLI::App& app) {
       ->check(CLI::IsMember(types));
   command->add_option("--tokenizer", arguments->tokenizer, "Trained sound tokenizer: its folder or file");
   command->add_option("--whisper", arguments->whisper, "Whisper's weights, whose encoder goes with it");
+  command->add_option("--streaming-whisper", arguments->streaming_whisper,
+                      "The encoder that hears for it while somebody speaks (training of a streaming_tokenizer)");
   command->add_option("--shard-megabytes", arguments->shard_megabytes, "No weight file is larger")
       ->check(CLI::Range(int64_t{1}, int64_t{100000}))
       ->capture_default_str();

@@ -72,10 +72,12 @@ EarFiles find_ear(const std::filesystem::path& model) {
   const auto parts = parse_json_object(read_file(description), description.string());
   const auto part = [&](const char* key) {
     require(parts.contains(key) && parts[key].is_string(), description.string(),
-            " must name \"sound_tokenizer\" and \"whisper\"");
+            " must name \"sound_tokenizer\" and \"whisper\", and what it names must be text");
     return folder / parts[key].get<std::string>();
   };
-  return {part("sound_tokenizer"), part("whisper")};
+  EarFiles ear{part("sound_tokenizer"), part("whisper"), {}};
+  if (parts.contains("streaming_whisper")) ear.streaming_whisper = part("streaming_whisper");
+  return ear;
 }
 
 SoundTokenizer load_ear(const EarFiles& ear) {

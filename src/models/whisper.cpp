@@ -159,18 +159,22 @@ at::Tensor WhisperEncoder::forward_block(const at::Tensor& convolved, EncoderCac
   for (size_t i = 0; i < cache.keys.size(); ++i) {
     const Block& block = *impl_->blocks->items[i];
     const auto& attn = *block.attn;
-    const at::Tensor h = block.attn_ln->forward(x);
+    at::Tensor h = block.attn_ln->forward(x);
     const auto extend = [&](at::Tensor& stored, const at::Tensor& added) {
       stored.narrow(2, cache.length, count).copy_(attn.split(added));
       return stored.narrow(2, cache.length - seen, seen + count);
     };
     const at::Tensor k = extend(cache.keys[i], attn.key->forward(h));
     const at::Tensor v = extend(cache.values[i], attn.value->forward(h));
+    if (i + 1 == cache.keys.size()) {  // nobody asks what becomes of the look-ahead
+      x = x.narrow(1, 0, kept);
+      h = h.narrow(1, 0, kept);
+    }
     x = x + attn.attend(attn.split(attn.query->forward(h)), k, v);
     x = block.add_mlp(x);
   }
   cache.length += kept;
-  return impl_->ln_post->forward(x.narrow(1, 0, kept));
+  return impl_->ln_post->forward(x);
 }
 
 struct WhisperDecoder::Impl {

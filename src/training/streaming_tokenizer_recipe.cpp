@@ -28,7 +28,7 @@ StreamingTokenizerRecipe StreamingTokenizerRecipe::read(const std::filesystem::p
   recipe.optimizer.decay_vectors = false;
   recipe.optimizer.clip = node.number("clip", 1.0);
   RecipeNode losses = node.child("losses");
-  recipe.cross_entropy = losses.number("cross_entropy", recipe.cross_entropy);
+  recipe.kl = losses.number("kl", recipe.kl);
   recipe.distance = losses.number("distance", recipe.distance);
   losses.finish();
   RecipeNode blocks = node.child("blocks");
@@ -45,7 +45,7 @@ StreamingTokenizerRecipe StreamingTokenizerRecipe::read(const std::filesystem::p
   require(recipe.checkpoint_steps > 0, where, "\"checkpoint_steps\" must be 1 or more");
   require(recipe.later_share >= 0 && recipe.later_share <= 1, where, "\"later_share\" must be in [0, 1]");
   require(recipe.temperature > 0, where, "\"temperature\" must be above 0");
-  require(recipe.cross_entropy >= 0 && recipe.distance >= 0 && recipe.cross_entropy + recipe.distance > 0, where,
+  require(recipe.kl >= 0 && recipe.distance >= 0 && recipe.kl + recipe.distance > 0, where,
           "the weights of the losses must be 0 or more, and one of them above 0");
   require(recipe.blocks.any(), where, "\"blocks\" must have 1 or more \"frames\"");
   try {
@@ -65,7 +65,7 @@ std::string StreamingTokenizerRecipe::fingerprint() const {
       {"teacher", {tokenizer.string(), whisper.string()}},
       {"seed", seed},
       {"batch", {batch_seconds, later_share}},
-      {"losses", {cross_entropy, distance, temperature}},
+      {"losses", {kl, distance, temperature}},
       {"blocks", {blocks.frames, blocks.look_ahead, blocks.context}},
       {"schedule",
        {schedule.peak, static_cast<double>(schedule.warmup_steps), static_cast<double>(schedule.total_steps),

@@ -19,8 +19,8 @@ struct StreamingTokenizerRecipe {
   double batch_seconds = 80;  // of speech in a step
   int64_t checkpoint_steps = 50;
   double later_share = 0.3;  // of the clips that begin at a later one of Whisper's positions than 0
-  double temperature = 0.07;
-  double cross_entropy = 1, distance = 1;  // weights of the losses
+  double temperature = 0.02;
+  double kl = 1, distance = 1;  // weights of the losses
   EncoderBlocks blocks{16, 16, 25};
   ScheduleConfig schedule;
   AdamWConfig optimizer;

@@ -98,7 +98,7 @@ class StreamingTokenizerTrainer {
   };
   // Sums over the codes of a step.
   struct Sums {
-    double cross_entropy = 0, distance = 0;
+    double kl = 0, distance = 0;
     int64_t agreeing = 0, codes = 0, mel_frames = 0;
   };
 
@@ -142,13 +142,15 @@ class StreamingTokenizerTrainer {
     const bool later = random.uniform() < recipe_.later_share;
     const int64_t position = later ? static_cast<int64_t>(random.below(static_cast<uint64_t>(room + 1))) : 0;
     const at::Tensor heard = projected(student_tokenizer_, student_->forward(mel.unsqueeze(0), position), count);
-    const at::Tensor cosines = at::mm(heard, teacher_.bottleneck().codebook().narrow(0, 0, teacher_.config().codes).t());
-    const at::Tensor cross_entropy =
-        at::cross_entropy_loss(cosines / recipe_.temperature, codes, {}, at::Reduction::Sum);
+    const at::Tensor codebook = teacher_.bottleneck().codebook().narrow(0, 0, teacher_.config().codes);
+    const at::Tensor cosines = at::mm(heard, codebook.t());
+    const at::Tensor wanted_shares = at::softmax(at::mm(wanted, codebook.t()) / recipe_.temperature, -1);
+    const at::Tensor kl =
+        at::kl_div(at::log_softmax(cosines / recipe_.temperature, -1), wanted_shares, at::Reduction::Sum);
     const at::Tensor distance = (1 - (heard * wanted).sum(-1)).sum();
-    (cross_entropy * recipe_.cross_entropy + distance * recipe_.distance).backward();
+    (kl * recipe_.kl + distance * recipe_.distance).backward();
     optimizer_->accumulate();
-    sums.cross_entropy += cross_entropy.item<double>();
+    sums.kl += kl.item<double>();
     sums.distance += distance.item<double>();
     sums.agreeing += (cosines.argmax(-1) == codes).sum().item<int64_t>();
     sums.codes += count;
@@ -168,15 +170,15 @@ class StreamingTokenizerTrainer {
       while (static_cast<double>(sums.mel_frames) < recipe_.batch_seconds * kMelFramesPerSecond)
         learn(next_clip(), random, sums);
       const auto codes = static_cast<double>(sums.codes);
-      const double cross_entropy = sums.cross_entropy / codes, distance = sums.distance / codes;
-      require(std::isfinite(cross_entropy), "the loss of step ", step_,
+      const double kl = sums.kl / codes, distance = sums.distance / codes;
+      require(std::isfinite(kl), "the loss of step ", step_,
               " is not finite; lower learning_rate: the newest checkpoint is kept");
       const double rate = learning_rate(recipe_.schedule, step_);
       const double norm = optimizer_->step(rate, 1 / codes);
       const double agreement = static_cast<double>(sums.agreeing) / codes;
       const double speed = static_cast<double>(sums.mel_frames) / kMelFramesPerSecond / seconds_since(step_start);
       log.write({{"step", step_},
-                 {"cross_entropy", cross_entropy},
+                 {"kl", kl},
                  {"distance", distance},
                  {"agreement", agreement},
                  {"learning_rate", rate},
@@ -184,8 +186,8 @@ class StreamingTokenizerTrainer {
                  {"times_real_time", speed}});
       ++step_;
       char detail[128];
-      std::snprintf(detail, sizeof detail, "cross entropy %.3f, %.1f %% of the codes agree, %.0f x real time",
-                    cross_entropy, 100 * agreement, speed);
+      std::snprintf(detail, sizeof detail, "kl %.3f, %.1f %% of the codes agree, %.0f x real time",
+                    kl, 100 * agreement, speed);
       progress.update(step_, detail);
       halt = interrupted() || (stop_seconds > 0 && seconds_since(start) > stop_seconds);
       if (halt || step_ == stop || step_ % recipe_.checkpoint_steps == 0) save();

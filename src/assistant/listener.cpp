@@ -6,6 +6,7 @@
 #include "audio/pauses.h"
 #include "base/error.h"
 #include "base/stopwatch.h"
+#include "models/streaming_sound_tokenizer.h"
 
 namespace ichigo {
 namespace {
@@ -18,13 +19,17 @@ size_t samples_in(double seconds) {
   return static_cast<size_t>(seconds * kSampleRate);
 }
 
+void require_numbers(std::span<const float> samples) {
+  require(std::ranges::all_of(samples, [](float sample) { return std::isfinite(sample); }),
+          "the speech has samples that are no numbers");
+}
+
 class FaithfulListener : public Listener {
  public:
   explicit FaithfulListener(const SoundTokenizer& tokenizer) : tokenizer_(tokenizer) {}
 
   void hear(std::span<const float> samples) override {
-    require(std::ranges::all_of(samples, [](float sample) { return std::isfinite(sample); }),
-            "the speech has samples that are no numbers");
+    require_numbers(samples);
     while (!samples.empty()) {
       const auto piece = samples.first(std::min(kPiece, samples.size()));
       window_.insert(window_.end(), piece.begin(), piece.end());
@@ -77,9 +82,39 @@ class FaithfulListener : public Listener {
   size_t unheard_ = 0, interval_ = kShortestInterval;  // samples since the window was encoded; when it is to be again
 };
 
+class StreamingListener : public Listener {
+ public:
+  explicit StreamingListener(const SoundTokenizer& tokenizer) : tokenizer_(tokenizer), stream_(tokenizer) {}
+
+  void hear(std::span<const float> samples) override {
+    require_numbers(samples);
+    const std::vector<int> settled = stream_.accept(samples);
+    codes_.insert(codes_.end(), settled.begin(), settled.end());
+  }
+
+  const std::vector<int>& codes() const override { return codes_; }
+  size_t steady() const override { return codes_.size(); }
+
+  std::vector<int> codes_if_ended(double*) override {
+    StreamingSoundTokenizer ending = stream_;
+    std::vector<int> codes = codes_;
+    const std::vector<int> rest = ending.finish();
+    codes.insert(codes.end(), rest.begin(), rest.end());
+    return codes;
+  }
+
+  void reset() override { *this = StreamingListener(tokenizer_); }
+
+ private:
+  SoundTokenizer tokenizer_;
+  StreamingSoundTokenizer stream_;
+  std::vector<int> codes_;
+};
+
 }  // namespace
 
 std::unique_ptr<Listener> make_listener(const SoundTokenizer& tokenizer) {
+  if (tokenizer.streaming()) return std::make_unique<StreamingListener>(tokenizer);
   return std::make_unique<FaithfulListener>(tokenizer);
 }
 

@@ -31,8 +31,12 @@ void hear(Conversation& conversation, std::span<const float> samples, const std:
   }
 }
 
-TEST_F(StreamingTest, AnyChunksAreAnsweredAsTheWholeRecording) {
-  write();
+class AnyEarStreamingTest : public StreamingTest, public testing::WithParamInterface<EncoderBlocks> {};
+INSTANTIATE_TEST_SUITE_P(Ears, AnyEarStreamingTest, testing::Values(EncoderBlocks{}, EncoderBlocks{16, 8, 10}),
+                         [](const auto& ear) { return ear.param.any() ? "streaming" : "whole"; });
+
+TEST_P(AnyEarStreamingTest, AnyChunksAreAnsweredAsTheWholeRecording) {
+  write({.blocks = GetParam()});
   if (IsSkipped()) return;
   const auto speech = test::tiny_speech(2.17), more = test::tiny_speech(0.9, 7);
   Conversation offline = start({.system_prompt = "Be brief."});

@@ -21,7 +21,7 @@ struct StreamingTokenizerRecipe {
   double later_share = 0.3;  // of the clips that begin at a later one of Whisper's positions than 0
   double temperature = 0.02;
   double kl = 1, distance = 1;  // weights of the losses
-  EncoderBlocks blocks{16, 16, 25};
+  EncoderBlocks blocks{16, 32, 25};
   ScheduleConfig schedule;
   AdamWConfig optimizer;
 

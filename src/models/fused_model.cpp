@@ -83,7 +83,9 @@ EarFiles find_ear(const std::filesystem::path& model) {
 SoundTokenizer load_ear(const EarFiles& ear) {
   require(!ear.sound_tokenizer.empty() && !ear.whisper.empty(),
           "an ear has two parts, a sound tokenizer and a Whisper; name both");
-  return SoundTokenizer::load(ear.sound_tokenizer, ear.whisper, at::kFloat);
+  SoundTokenizer tokenizer = SoundTokenizer::load(ear.sound_tokenizer, ear.whisper, at::kFloat);
+  pack_for_inference(tokenizer.encoder(), MatrixType::kFloat32);
+  return tokenizer;
 }
 
 FusedModel load_fused_model(const std::filesystem::path& path, const PackedTypes& types, const EarFiles& ear) {

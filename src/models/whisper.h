@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "weights/block_quantization.h"
+#include "nn/packed_matrix.h"
 #include "weights/weight_file.h"
 
 namespace ichigo {
@@ -94,6 +95,11 @@ struct Whisper {
 // Loads openai-whisper .pt (with or without decoder), a Hugging Face folder or safetensors, or a CTranslate2 folder,
 // whose shapes give the configuration; parameters are converted to `dtype`, evaluation mode, no gradients.
 Whisper load_whisper(const std::filesystem::path& path, at::ScalarType dtype = at::kFloat, bool with_decoder = true);
+
+// From now on for inference on the processor: the products of an encoder or decoder are those of nn/packed_matrix in
+// `type`. It cannot be trained or saved any more.
+void pack_for_inference(WhisperEncoder& encoder, MatrixType type);
+void pack_for_inference(WhisperDecoder& decoder, MatrixType type);
 
 // Writes an encoder as safetensors under openai-whisper's names, without the sinusoids of its positions: matrices in
 // blocks where `matrices` says so, the rest in `dtype`. The metadata "ichigo.encoder_blocks" tells its block-causal

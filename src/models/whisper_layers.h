@@ -9,6 +9,8 @@
 #include <string>
 #include <vector>
 
+#include "nn/packed_matrix.h"
+
 namespace ichigo::whisper {
 
 // y = x W^T + b. Parameters are uninitialised.
@@ -16,6 +18,7 @@ struct Linear : torch::nn::Module {
   Linear(int64_t in, int64_t out, bool with_bias = true);
   at::Tensor forward(const at::Tensor& x) const;
   at::Tensor weight, bias;
+  std::optional<PackedMatrix> packed;  // by pack_for_inference, in the weight's place
 };
 
 // eps 1e-5; libtorch keeps the statistics of bfloat16 input in float32.
@@ -31,6 +34,7 @@ struct Conv1d : torch::nn::Module {
   at::Tensor forward(const at::Tensor& x) const;
   at::Tensor weight, bias;
   int64_t stride;
+  std::optional<PackedMatrix> packed;  // [out, in * 3]
 };
 
 struct Embedding : torch::nn::Module {
@@ -75,6 +79,10 @@ struct List : torch::nn::Module {
   }
   std::vector<std::shared_ptr<T>> items;
 };
+
+// From now on the module is for inference on the processor: products are those of nn/packed_matrix in `type`, faster
+// than libtorch's for few frames above all. The packed weights cannot be trained or saved any more.
+void pack_for_inference(torch::nn::Module& module, MatrixType type);
 
 // Whisper's fixed positions: float32 [length, channels], sines then cosines.
 at::Tensor sinusoids(int64_t length, int64_t channels);

@@ -20,7 +20,8 @@ namespace {
 namespace fs = std::filesystem;
 
 struct Arguments {
-  std::string in, out, to = "safetensors", type = "q8_0", embedding, ear, tokenizer, whisper, streaming_whisper;
+  std::string in, out, to = "safetensors", type = "q8_0", embedding, ear, tokenizer, whisper;
+  bool in_blocks = false;
   int64_t shard_megabytes = 44;
 };
 
@@ -49,15 +50,10 @@ void write_sound_tokenizer(const fs::path& out, const Bottleneck& trained) {
   save_bottleneck(out, heard);
 }
 
-void write_ear(const fs::path& out, const SoundTokenizer& ear, const std::optional<SoundTokenizer>& streaming,
-               std::optional<BlockType> type) {
-  nlohmann::json parts = {{"sound_tokenizer", "sound_tokenizer.safetensors"}, {"whisper", "whisper.safetensors"}};
+void write_ear(const fs::path& out, const SoundTokenizer& ear, std::optional<BlockType> type) {
+  const nlohmann::json parts = {{"sound_tokenizer", "sound_tokenizer.safetensors"}, {"whisper", "whisper.safetensors"}};
   write_sound_tokenizer(out / "sound_tokenizer.safetensors", ear.bottleneck());
   save_encoder(out / "whisper.safetensors", ear.encoder(), at::kBFloat16, type);
-  if (streaming) {
-    parts["streaming_whisper"] = "streaming_whisper.safetensors";
-    save_encoder(out / "streaming_whisper.safetensors", streaming->encoder(), at::kBFloat16, type);
-  }
   write_file(out / "ichigo.json", parts.dump() + "\n");
 }
 
@@ -68,7 +64,7 @@ ModelDirectory open_for(const fs::path& out, const std::string& in) {
 }
 
 void convert_to_gguf(const Arguments& arguments) {
-  require(arguments.tokenizer.empty() && arguments.whisper.empty() && arguments.streaming_whisper.empty() &&
+  require(arguments.tokenizer.empty() && arguments.whisper.empty() && !arguments.in_blocks &&
               arguments.ear.empty(),
           "a GGUF file holds no ear: leave out --tokenizer, --whisper and --ear, or write --to safetensors");
   const fs::path out = arguments.out;
@@ -94,8 +90,7 @@ void convert(const Arguments& arguments) {
   require(arguments.ear.empty() || !arguments.tokenizer.empty(), "--ear needs the ear: --tokenizer and --whisper");
   require(arguments.tokenizer.empty() == arguments.whisper.empty(),
           "--tokenizer and --whisper belong together: both make the model's ear");
-  require(arguments.streaming_whisper.empty() || !arguments.tokenizer.empty(),
-          "--streaming-whisper goes with --tokenizer and --whisper");
+  require(!arguments.in_blocks || !arguments.tokenizer.empty(), "--in-blocks needs the ear: --tokenizer and --whisper");
   require(!fs::exists(out) || fs::is_directory(out), out.string(), " exists and is no folder");
   const ModelDirectory directory = open_for(out, arguments.in);
   const auto with_default = [&](const std::string& name) {
@@ -109,19 +104,13 @@ void convert(const Arguments& arguments) {
     const auto bottleneck = load_bottleneck(tokenizer);
     const auto whisper = load_whisper(resolve_base(arguments.whisper), at::kFloat, /*with_decoder=*/false);
     // Each fails when they do not belong together.
+    if (arguments.in_blocks) whisper.encoder->hear_in_blocks(kLiveBlocks);
     const SoundTokenizer ear(whisper.encoder, bottleneck);
-    std::optional<SoundTokenizer> streaming;
-    if (!arguments.streaming_whisper.empty()) {
-      const auto encoder = load_whisper(arguments.streaming_whisper, at::kFloat, /*with_decoder=*/false).encoder;
-      require(encoder->config().blocks.any(), arguments.streaming_whisper,
-              ": this encoder has no block-causal attention: it hears whole clips only");
-      streaming.emplace(encoder, bottleneck);
-    }
     require(SoundVocabulary(directory.tokenizer).codes() >= bottleneck->config().codes, directory.path.string(),
             ": the sound tokenizer has ", bottleneck->config().codes,
             " codes, but the vocabulary has fewer sound tokens");
     fs::remove(out / "config.json");  // no whole model from here on until all of it is written
-    write_ear(out, ear, streaming, types.ear);
+    write_ear(out, ear, types.ear);
   }
   if (arguments.tokenizer.empty()) fs::remove(out / "ichigo.json");  // another model's ear
   write_decoder(out, directory, types, arguments.shard_megabytes * 1000 * 1000);
@@ -151,8 +140,8 @@ void add_convert_command(CLI::App& app) {
       ->check(CLI::IsMember(types));
   command->add_option("--tokenizer", arguments->tokenizer, "Trained sound tokenizer: its folder or file");
   command->add_option("--whisper", arguments->whisper, "Whisper's weights, whose encoder goes with it");
-  command->add_option("--streaming-whisper", arguments->streaming_whisper,
-                      "The encoder that hears for it while somebody speaks (training of a streaming_tokenizer)");
+  command->add_flag("--in-blocks", arguments->in_blocks,
+                    "Its encoder hears block by block, 0.32 s at a time and 0.64 s ahead: codes settle while somebody speaks");
   command->add_option("--shard-megabytes", arguments->shard_megabytes, "No weight file is larger")
       ->check(CLI::Range(int64_t{1}, int64_t{100000}))
       ->capture_default_str();

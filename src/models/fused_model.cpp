@@ -75,16 +75,14 @@ EarFiles find_ear(const std::filesystem::path& model) {
             " must name \"sound_tokenizer\" and \"whisper\", and what it names must be text");
     return folder / parts[key].get<std::string>();
   };
-  EarFiles ear{part("sound_tokenizer"), part("whisper"), {}};
-  if (parts.contains("streaming_whisper")) ear.streaming_whisper = part("streaming_whisper");
-  return ear;
+  return {part("sound_tokenizer"), part("whisper")};
 }
 
 SoundTokenizer load_ear(const EarFiles& ear) {
   require(!ear.sound_tokenizer.empty() && !ear.whisper.empty(),
           "an ear has two parts, a sound tokenizer and a Whisper; name both");
   SoundTokenizer tokenizer = SoundTokenizer::load(ear.sound_tokenizer, ear.whisper, at::kFloat);
-  pack_for_inference(tokenizer.encoder(), MatrixType::kFloat32);
+  pack_for_inference(tokenizer.encoder(), tokenizer.streaming() ? natural_type({}) : MatrixType::kFloat32);
   return tokenizer;
 }
 

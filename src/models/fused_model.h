@@ -1,6 +1,6 @@
 // The fused model on disk: a Hugging Face Llama directory whose vocabulary holds sound tokens, with the parts of its
 // ear beside it, named by ichigo.json: {"sound_tokenizer": "sound_tokenizer.safetensors", "whisper":
-// "whisper.safetensors"}, and "streaming_whisper" where there is an encoder with block-causal attention, too.
+// "whisper.safetensors"}.
 #pragma once
 #include <filesystem>
 #include <memory>
@@ -54,10 +54,7 @@ struct FusedModel {
 // Where the parts of an ear lie: a sound tokenizer as load_bottleneck reads it, and a Whisper as load_whisper does.
 struct EarFiles {
   std::filesystem::path sound_tokenizer, whisper;
-  std::filesystem::path streaming_whisper;  // for the same codes while somebody speaks; empty: none
   bool empty() const { return sound_tokenizer.empty() && whisper.empty(); }
-  // The ear for conversations: that of streaming_whisper where there is one.
-  EarFiles live() const { return {sound_tokenizer, streaming_whisper.empty() ? whisper : streaming_whisper, {}}; }
 };
 // Those that ichigo.json names, in the model's folder or beside its GGUF file; empty when there is none. Throws Error
 // when it names no parts.
@@ -67,7 +64,8 @@ EarFiles find_ear(const std::filesystem::path& model);
 // or does not belong.
 FusedModel load_fused_model(const std::filesystem::path& model, const PackedTypes& types, const EarFiles& ear);
 
-// An ear alone, in float32, as training data is tokenised: sound codes do not depend on the processor's fast type.
+// An ear alone, for inference on the processor. One that hears whole clips computes in float32, as training data is
+// tokenised; one that hears block by block in the processor's fast type, which changes less than 1 % of the codes.
 // Throws Error when a part is missing or they do not belong together.
 SoundTokenizer load_ear(const EarFiles& ear);
 

@@ -23,8 +23,8 @@ class StreamingSoundTokenizer {
 
   // 16 kHz samples, any number of them -> the codes that they settle. Throws Error after finish().
   std::vector<int> accept(std::span<const float> samples);
-  // The end of speech -> the codes that are left, all in all as many as SoundTokenizer::encode gives. Costs one or two
-  // blocks.
+  // The end of speech -> the codes that are left, all in all as many as SoundTokenizer::encode gives. Costs the
+  // last block and those within whose look-ahead it lies.
   std::vector<int> finish();
 
  private:

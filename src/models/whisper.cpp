@@ -108,6 +108,13 @@ WhisperEncoder::WhisperEncoder(const WhisperConfig& config) : config_(config), i
   impl_->ln_post = register_module("ln_post", std::make_shared<whisper::LayerNorm>(state));
 }
 
+void WhisperEncoder::hear_in_blocks(const EncoderBlocks& blocks) {
+  WhisperConfig config = config_;
+  config.blocks = blocks;
+  config.validate();
+  config_ = config;
+}
+
 at::Tensor WhisperEncoder::convolve(const at::Tensor& mel) {
   const at::Tensor x = at::gelu(impl_->conv1->forward(mel.to(impl_->conv1->weight.scalar_type())));
   return at::gelu(impl_->conv2->forward(x)).transpose(1, 2);

@@ -22,6 +22,10 @@ struct EncoderBlocks {
   bool any() const { return frames > 0; }
 };
 
+// What conversations hear with: blocks of 0.32 s that see 0.64 s ahead and 8 s back. With Whisper tiny.en's published
+// weights 79 % of the sound codes are those of the whole clip, and the default model makes 2 % more word errors.
+inline constexpr EncoderBlocks kLiveBlocks{16, 32, 25};
+
 struct WhisperConfig {
   int64_t n_mels = 80, n_vocab = 51864;
   int64_t n_audio_ctx = 1500, n_audio_state = 384, n_audio_head = 6, n_audio_layer = 4;
@@ -55,6 +59,8 @@ class WhisperEncoder : public torch::nn::Module {
   // The convolutions alone: [batch, n_mels, frames] -> [batch, (frames + 1) / 2, n_audio_state]. Frame i hears the mel
   // frames 2i - 2 to 2i + 2.
   at::Tensor convolve(const at::Tensor& mel);
+  // From now on with block-causal attention. Throws Error when the blocks do not fit the encoder's positions.
+  void hear_in_blocks(const EncoderBlocks& blocks);
   const WhisperConfig& config() const { return config_; }
 
  private:

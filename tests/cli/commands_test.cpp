@@ -135,37 +135,19 @@ TEST_F(Commands, ConvertWritesAModelThatHearsTheSame) {
   EXPECT_COMPLAINS(run_program({"convert", model_, folder_ / "x", "--tokenizer", model_}), 1, "belong together");
 }
 
-TEST_F(Commands, ConvertKeepsTheEarForConversations) {
-  WhisperConfig config;
-  const auto plain = load_whisper(model_ + "/whisper.safetensors", at::kFloat, /*with_decoder=*/false).encoder;
-  config = plain->config();
-  config.blocks = {16, 8, 5};
-  WhisperEncoder encoder(config);
-  const auto weights = plain->named_parameters();
-  for (auto& item : encoder.named_parameters()) item.value().set_data(*weights.find(item.key()));
-  const std::string streaming = folder_ / "streaming.safetensors", out = folder_ / "live";
-  save_encoder(streaming, encoder, at::kFloat);
-  const std::vector<std::string> command = {"convert", model_, out, "--tokenizer",
-                                            model_ + "/sound_tokenizer.safetensors", "--whisper",
-                                            model_ + "/whisper.safetensors", "--streaming-whisper"};
-  const auto with = [&](const std::string& file) {
-    auto words = command;
-    words.push_back(file);
-    return run_program(words);
-  };
-  ASSERT_EQ(with(streaming).code, 0);
-  const EarFiles ear = find_ear(out);
-  EXPECT_FALSE(load_ear(ear).streaming());
-  const SoundTokenizer live = load_ear(ear.live());
-  EXPECT_EQ(live.encoder().config().blocks.look_ahead, 8);
-  EXPECT_EQ(live.encode(read_audio(recording_)).size(), load_ear(ear).encode(read_audio(recording_)).size());
-  EXPECT_EQ(run_program({"ask", recording_, "--model", model_, "--max-tokens", "4", "--tokenizer",
-                         ear.live().sound_tokenizer, "--whisper", ear.live().whisper})
+TEST_F(Commands, ConvertMakesAnEarThatHearsWhileSomebodySpeaks) {
+  const std::string out = folder_ / "live";
+  ASSERT_EQ(run_program({"convert", model_, out, "--tokenizer", model_ + "/sound_tokenizer.safetensors", "--whisper",
+                         model_ + "/whisper.safetensors", "--in-blocks"})
                 .code,
             0);
-  EXPECT_EQ(find_ear(model_).live().whisper, find_ear(model_).whisper);
-  EXPECT_COMPLAINS(with(model_ + "/whisper.safetensors"), 1, "whole clips only");
-  EXPECT_COMPLAINS(run_program({"convert", model_, out, "--streaming-whisper", streaming}), 1, "goes with --tokenizer");
+  const SoundTokenizer whole = load_ear(find_ear(model_)), live = load_ear(find_ear(out));
+  EXPECT_FALSE(whole.streaming());
+  ASSERT_TRUE(live.streaming());
+  EXPECT_EQ(live.encoder().config().blocks.look_ahead, kLiveBlocks.look_ahead);
+  EXPECT_EQ(live.encode(read_audio(recording_)).size(), whole.encode(read_audio(recording_)).size());
+  EXPECT_EQ(run_program({"ask", recording_, "--model", out, "--max-tokens", "4"}).code, 0);
+  EXPECT_COMPLAINS(run_program({"convert", model_, out, "--in-blocks"}), 1, "needs the ear");
 }
 
 TEST_F(Commands, ConvertLeavesNothingOfAnotherModel) {

@@ -67,9 +67,8 @@ double measure_memory_bandwidth(int64_t bytes) {
   const auto* from = reinterpret_cast<const uint64_t*>(memory.const_data_ptr<int64_t>());
   std::atomic<uint64_t> total = 0;  // so that the sums are needed
   const double seconds = shortest([&] {
-    at::parallel_for(0, parts, 1, [&](int64_t first, int64_t last) {
-      total += sum(from + first * kPart, (last - first) * kPart);
-    });
+    at::parallel_for(0, parts, 1,
+                     [&](int64_t first, int64_t last) { total += sum(from + first * kPart, (last - first) * kPart); });
   });
   return total == 0 ? 0 : static_cast<double>(memory.nbytes()) / seconds / 1e9;
 }

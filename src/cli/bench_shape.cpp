@@ -42,8 +42,9 @@ void bench_shape(const Arguments& arguments) {
   std::vector<std::string> shapes = arguments.shapes, types = arguments.types;
   if (!arguments.model.empty()) shapes = {arguments.model};
   if (shapes.empty()) shapes = {"smollm2-135m"};
-  if (types.empty()) types = arguments.model.empty() ? std::vector<std::string>{"bfloat16", "q8_0", "q4_0"}
-                                                     : std::vector<std::string>{"auto"};
+  if (types.empty())
+    types = arguments.model.empty() ? std::vector<std::string>{"bfloat16", "q8_0", "q4_0"}
+                                    : std::vector<std::string>{"auto"};
   json rows = json::array();
   for (const std::string& shape : shapes) {
     for (const std::string& type : types) {
@@ -65,9 +66,10 @@ void bench_shape(const Arguments& arguments) {
         std::printf("%-14s %-8s %17s %17s %18s %18s\n", "shape", "type", "prefill tokens/s", "decode tokens/s",
                     "of matrix peak", "of bandwidth");
       }
-      std::printf("%-14s %-8s %17.1f %17.1f %6.0f %% of %4.0f G/s %5.0f %% of %3.0f GB/s\n", shape.c_str(), type.c_str(),
-                  result.prefill_tokens_per_s, result.decode_tokens_per_s, 100 * result.share_of_matrix_peak,
-                  result.matrix_peak, 100 * result.share_of_bandwidth, result.memory_bandwidth);
+      std::printf("%-14s %-8s %17.1f %17.1f %6.0f %% of %4.0f G/s %5.0f %% of %3.0f GB/s\n", shape.c_str(),
+                  type.c_str(), result.prefill_tokens_per_s, result.decode_tokens_per_s,
+                  100 * result.share_of_matrix_peak, result.matrix_peak, 100 * result.share_of_bandwidth,
+                  result.memory_bandwidth);
       std::fflush(stdout);
     }
   }
@@ -78,7 +80,8 @@ void bench_shape(const Arguments& arguments) {
 
 void add_bench_shape_command(CLI::App& bench) {
   auto arguments = std::make_shared<Arguments>();
-  auto* command = bench.add_subcommand("shape", "Tokens a second of a decoder, beside what the machine could do at most");
+  auto* command =
+      bench.add_subcommand("shape", "Tokens a second of a decoder, beside what the machine could do at most");
   command->add_option("--shape", arguments->shapes,
                       "Random weights of smollm2-135m (default), llama-3.2-1b or llama-3.1-8b; may be given again");
   command->add_option("--model", arguments->model, "A model's folder or GGUF file instead, as it is stored");

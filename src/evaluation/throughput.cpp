@@ -73,7 +73,8 @@ LlamaConfig named_shape(const std::string& name) {
 }
 
 std::unique_ptr<PackedLlama> random_llama(const LlamaConfig& config, const PackedTypes& types) {
-  const double bits = 8.0 * static_cast<double>(kernels::panel_bytes(types.matrices.value_or(MatrixType::kBFloat16), 32)) /
+  const double bits = 8.0 *
+                      static_cast<double>(kernels::panel_bytes(types.matrices.value_or(MatrixType::kBFloat16), 32)) /
                       (32 * kernels::kPanelRows);
   const auto needed = static_cast<int64_t>(static_cast<double>(config.parameters()) * bits / 8);
   const int64_t available = available_memory();
@@ -93,8 +94,8 @@ Throughput measure_throughput(PackedLlama& model, const LlamaConfig& config, con
   const at::Tensor prompt = at::arange(settings.prompt_tokens, at::kLong).remainder(config.vocab_size);
   const at::Tensor token = prompt.slice(0, 0, 1);
   const auto weights = static_cast<double>(model.weight_bytes());
-  const auto within_layers = static_cast<double>(
-      config.parameters() - config.vocab_size * config.hidden_size * (config.tie_word_embeddings ? 1 : 2));
+  const auto within_layers = static_cast<double>(config.parameters() - config.vocab_size * config.hidden_size *
+                                                                           (config.tie_word_embeddings ? 1 : 2));
   std::vector<double> prefill, decode, peak, bandwidth, share_of_peak, share_of_bandwidth;
   for (int64_t repeat = -1; repeat < settings.repeats; ++repeat) {  // the first is to warm up
     KeyValueCache read, written;
@@ -111,8 +112,9 @@ Throughput measure_throughput(PackedLlama& model, const LlamaConfig& config, con
     share_of_peak.push_back(prefill.back() * 2 * within_layers / (peak.back() * 1e9));
     share_of_bandwidth.push_back(decode.back() * weights / (bandwidth.back() * 1e9));
   }
-  return {median(prefill), median(decode), median(peak), median(bandwidth), median(share_of_peak),
-          median(share_of_bandwidth), model.weight_bytes()};
+  return {median(prefill),     median(decode),        median(peak),
+          median(bandwidth),   median(share_of_peak), median(share_of_bandwidth),
+          model.weight_bytes()};
 }
 
 }  // namespace ichigo

@@ -68,10 +68,14 @@ void place_blocks(MatrixType type, const std::byte* stored, int64_t blocks, int6
 
 std::string name_of(MatrixType type) {
   switch (type) {
-    case MatrixType::kFloat32: return "float32";
-    case MatrixType::kBFloat16: return "bfloat16";
-    case MatrixType::kQ8_0: return "q8_0";
-    case MatrixType::kQ4_0: return "q4_0";
+    case MatrixType::kFloat32:
+      return "float32";
+    case MatrixType::kBFloat16:
+      return "bfloat16";
+    case MatrixType::kQ8_0:
+      return "q8_0";
+    case MatrixType::kQ4_0:
+      return "q4_0";
   }
   return "";
 }
@@ -202,7 +206,8 @@ void PackedMatrix::read_row(int64_t row, float* out) const {
       uint16_t scale;
       std::memcpy(&scale, block + r * 2, 2);
       const Place place = place_of(type_, k % kBlockColumns, r);
-      const int whole = type_ == MatrixType::kQ8_0 ? block[place.byte] - 128 : (block[place.byte] >> place.shift & 15) - 8;
+      const int whole =
+          type_ == MatrixType::kQ8_0 ? block[place.byte] - 128 : (block[place.byte] >> place.shift & 15) - 8;
       out[k] = static_cast<float>(whole) * c10::detail::fp16_ieee_to_fp32_value(scale);
     }
   }

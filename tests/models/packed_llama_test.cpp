@@ -106,7 +106,8 @@ TEST_F(TinyPackedLlama, GoesOnFromAnEarlierPlaceAsIfNothingHadBeen) {
 TEST_F(TinyPackedLlama, RefusesWhatDoesNotFit) {
   PackedLlama model(config_, *open_weights(folder_ / "model"), PackedTypes::parse("q4_0"));
   KeyValueCache cache;
-  test::expect_error([&] { model.forward(at::tensor({config_.vocab_size}, at::kLong), cache); }, "none of the vocabulary's");
+  test::expect_error([&] { model.forward(at::tensor({config_.vocab_size}, at::kLong), cache); },
+                     "none of the vocabulary's");
   test::expect_error([&] { model.forward(at::zeros({config_.max_position_embeddings + 1}, at::kLong), cache); },
                      "the context is full");
   EXPECT_EQ(cache.length(), 0);

@@ -82,11 +82,12 @@ TEST_P(PackedMatrices, KernelsOfAllInstructionSetsAgree) {
   std::vector<uint8_t> panel(static_cast<size_t>(matrix.bytes()));
   matrix.copy_panels(panel.data());
   const at::Tensor expected = at::mm(rounded_vectors(x, GetParam()), held.t());
-  for (const auto set : {kernels::InstructionSet::kPortable, kernels::InstructionSet::kAvx2,
-                         kernels::InstructionSet::kAvx512}) {
+  for (const auto set :
+       {kernels::InstructionSet::kPortable, kernels::InstructionSet::kAvx2, kernels::InstructionSet::kAvx512}) {
     if (!kernels::supported(set, GetParam())) continue;
     at::Tensor y = at::zeros({vectors, rows});
-    kernels::multiply_panel(set, GetParam(), panel.data(), packed.view(), vectors, y.data_ptr<float>(), rows, 11, false);
+    kernels::multiply_panel(set, GetParam(), panel.data(), packed.view(), vectors, y.data_ptr<float>(), rows, 11,
+                            false);
     EXPECT_LT((y - expected).slice(1, 0, 11).abs().max().item<double>(), 1e-4) << kernels::name_of(set);
     EXPECT_EQ(y.slice(1, 11).abs().max().item<double>(), 0) << "rows beyond the last are not written";
   }
@@ -96,12 +97,14 @@ INSTANTIATE_TEST_SUITE_P(Types, PackedMatrices, testing::ValuesIn(kTypes),
                          [](const auto& type) { return name_of(type.param); });
 
 TEST(PackedMatrix, KeepsStoredBlocksAsTheyAre) {
-  for (const auto& [blocks, type] : {std::pair{BlockType::kQ8_0, MatrixType::kQ8_0}, {BlockType::kQ4_0, MatrixType::kQ4_0}}) {
+  for (const auto& [blocks, type] :
+       {std::pair{BlockType::kQ8_0, MatrixType::kQ8_0}, {BlockType::kQ4_0, MatrixType::kQ4_0}}) {
     const at::Tensor stored = quantize_blocks(random({48, 128}, 7), blocks);
     const int64_t row_bytes = stored.size(1);
     const auto* bytes = static_cast<const std::byte*>(stored.const_data_ptr());
     const auto at_row = [&](int64_t row) { return bytes + row * row_bytes; };
-    MatrixRows rows{48, 128, [](int64_t, float*) { FAIL() << "blocks of the same type need no rounding"; }, blocks, at_row};
+    MatrixRows rows{48, 128, [](int64_t, float*) { FAIL() << "blocks of the same type need no rounding"; }, blocks,
+                    at_row};
     const at::Tensor expected = dequantize_blocks(blocks, {bytes, static_cast<size_t>(stored.numel())}, {48, 128});
     EXPECT_TRUE(at::equal(rounded(PackedMatrix({rows}, type)), expected));
   }

@@ -21,10 +21,14 @@ constexpr int64_t kPanelRows = 16, kBlockColumns = 32;
 // Bytes of one panel of `columns` (a multiple of kBlockColumns).
 constexpr int64_t panel_bytes(MatrixType type, int64_t columns) {
   switch (type) {
-    case MatrixType::kFloat32: return columns * kPanelRows * 4;
-    case MatrixType::kBFloat16: return columns * kPanelRows * 2;
-    case MatrixType::kQ8_0: return columns / kBlockColumns * (32 + 512);
-    case MatrixType::kQ4_0: return columns / kBlockColumns * (32 + 256);
+    case MatrixType::kFloat32:
+      return columns * kPanelRows * 4;
+    case MatrixType::kBFloat16:
+      return columns * kPanelRows * 2;
+    case MatrixType::kQ8_0:
+      return columns / kBlockColumns * (32 + 512);
+    case MatrixType::kQ4_0:
+      return columns / kBlockColumns * (32 + 256);
   }
   return 0;
 }
@@ -35,7 +39,7 @@ struct VectorsView {
   const float* floats = nullptr;
   const uint16_t* bfloat16 = nullptr;
   const int8_t* bytes = nullptr;
-  const float* scales = nullptr;   // [vectors, columns / 32]
+  const float* scales = nullptr;    // [vectors, columns / 32]
   const int32_t* shifts = nullptr;  // [vectors, columns / 32]: minus the block's sum times what was added to weights
   int64_t columns = 0;              // padded
   int64_t stride = 0;               // elements from one vector to the next, of floats, bfloat16 and bytes

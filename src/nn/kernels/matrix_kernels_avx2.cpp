@@ -87,14 +87,12 @@ struct Bytes {
     for (int64_t b = 0; b < blocks; ++b) {
       const uint8_t* block = panel + b * panel_bytes(type, kBlockColumns);
       for (int half = 0; half < 2; ++half) {
-        const __m256 row_scales =
-            _mm256_cvtph_ps(_mm_loadu_si128(reinterpret_cast<const __m128i*>(block + half * 16)));
+        const __m256 row_scales = _mm256_cvtph_ps(_mm_loadu_si128(reinterpret_cast<const __m128i*>(block + half * 16)));
         __m256i whole[V];
         for (int v = 0; v < V; ++v) whole[v] = _mm256_setzero_si256();
         for (int j = 0; j < 8; ++j) {
           const int stored = type == MatrixType::kQ8_0 ? j : j % 4;
-          __m256i weights =
-              _mm256_loadu_si256(reinterpret_cast<const __m256i*>(block + 32 + stored * 64 + half * 32));
+          __m256i weights = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(block + 32 + stored * 64 + half * 32));
           if constexpr (type == MatrixType::kQ4_0) {
             weights = _mm256_and_si256(j < 4 ? weights : _mm256_srli_epi16(weights, 4), low);
           }
@@ -103,7 +101,8 @@ struct Bytes {
           for (int v = 0; v < V; ++v) {
             int32_t four;
             std::memcpy(&four, x.bytes + (first + v) * x.stride + b * kBlockColumns + j * 4, sizeof(four));
-            const __m256i products = _mm256_maddubs_epi16(magnitude, _mm256_sign_epi8(_mm256_set1_epi32(four), weights));
+            const __m256i products =
+                _mm256_maddubs_epi16(magnitude, _mm256_sign_epi8(_mm256_set1_epi32(four), weights));
             whole[v] = _mm256_add_epi32(whole[v], _mm256_madd_epi16(products, ones));
           }
         }
@@ -123,10 +122,14 @@ void multiply_panel_avx2(MatrixType type, const uint8_t* panel, const VectorsVie
                          int64_t y_stride, int64_t rows, bool add) {
   const PanelTarget to{y, y_stride, rows, add};
   switch (type) {
-    case MatrixType::kFloat32: return in_tiles<Float32, kMostVectors>(panel, x, vectors, to);
-    case MatrixType::kBFloat16: return in_tiles<BFloat16, kMostVectors>(panel, x, vectors, to);
-    case MatrixType::kQ8_0: return in_tiles<Bytes<MatrixType::kQ8_0>, kMostVectors>(panel, x, vectors, to);
-    case MatrixType::kQ4_0: return in_tiles<Bytes<MatrixType::kQ4_0>, kMostVectors>(panel, x, vectors, to);
+    case MatrixType::kFloat32:
+      return in_tiles<Float32, kMostVectors>(panel, x, vectors, to);
+    case MatrixType::kBFloat16:
+      return in_tiles<BFloat16, kMostVectors>(panel, x, vectors, to);
+    case MatrixType::kQ8_0:
+      return in_tiles<Bytes<MatrixType::kQ8_0>, kMostVectors>(panel, x, vectors, to);
+    case MatrixType::kQ4_0:
+      return in_tiles<Bytes<MatrixType::kQ4_0>, kMostVectors>(panel, x, vectors, to);
   }
 }
 

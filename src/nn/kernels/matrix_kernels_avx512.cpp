@@ -58,7 +58,8 @@ struct BFloat16 {
     for (int v = 0; v < V; ++v) even[v] = odd[v] = _mm512_setzero_ps();
     const uint16_t* from = x.bfloat16 + first * x.stride;
     for (int64_t k = 0; k < x.columns; k += 4) {
-      const auto a = (__m512bh)_mm512_loadu_si512(panel + k * 32), b = (__m512bh)_mm512_loadu_si512(panel + k * 32 + 64);
+      const auto a = (__m512bh)_mm512_loadu_si512(panel + k * 32),
+                 b = (__m512bh)_mm512_loadu_si512(panel + k * 32 + 64);
       for (int v = 0; v < V; ++v) {
         const auto* pairs = reinterpret_cast<const FourBytes*>(from + v * x.stride + k);
         even[v] = _mm512_dpbf16_ps(even[v], a, (__m512bh)_mm512_set1_epi32(pairs[0]));
@@ -112,10 +113,14 @@ void multiply_panel_avx512(MatrixType type, const uint8_t* panel, const VectorsV
                            int64_t y_stride, int64_t rows, bool add) {
   const PanelTarget to{y, y_stride, rows, add};
   switch (type) {
-    case MatrixType::kFloat32: return in_tiles<Float32, kMostVectors>(panel, x, vectors, to);
-    case MatrixType::kBFloat16: return in_tiles<BFloat16, kMostVectors>(panel, x, vectors, to);
-    case MatrixType::kQ8_0: return in_tiles<Bytes<MatrixType::kQ8_0>, kMostVectors>(panel, x, vectors, to);
-    case MatrixType::kQ4_0: return in_tiles<Bytes<MatrixType::kQ4_0>, kMostVectors>(panel, x, vectors, to);
+    case MatrixType::kFloat32:
+      return in_tiles<Float32, kMostVectors>(panel, x, vectors, to);
+    case MatrixType::kBFloat16:
+      return in_tiles<BFloat16, kMostVectors>(panel, x, vectors, to);
+    case MatrixType::kQ8_0:
+      return in_tiles<Bytes<MatrixType::kQ8_0>, kMostVectors>(panel, x, vectors, to);
+    case MatrixType::kQ4_0:
+      return in_tiles<Bytes<MatrixType::kQ4_0>, kMostVectors>(panel, x, vectors, to);
   }
 }
 

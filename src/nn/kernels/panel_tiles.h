@@ -21,7 +21,8 @@ void in_tiles(const uint8_t* panel, const VectorsView& x, int64_t vectors, const
   using Run = void (*)(const uint8_t*, const VectorsView&, int64_t, const PanelTarget&);
   static constexpr auto kRuns = []<int... v>(std::integer_sequence<int, v...>) {
     return std::array<Run, most>{&Kernel::template run<v + 1>...};
-  }(std::make_integer_sequence<int, most>());
+  }
+  (std::make_integer_sequence<int, most>());
   const int64_t tiles = (vectors + most - 1) / most;
   for (int64_t tile = 0; tile < tiles; ++tile) {
     const int64_t first = vectors * tile / tiles, last = vectors * (tile + 1) / tiles;

@@ -131,8 +131,6 @@ Recogniser load_recogniser(const std::filesystem::path& folder) {
   require(std::filesystem::exists(tokenizer), folder.string(), " is not a Whisper folder: it has no tokenizer.json");
   Whisper whisper = load_whisper(folder);
   require(whisper.decoder != nullptr, folder.string(), " holds only Whisper's encoder: it can hear, but not write");
-  pack_for_inference(*whisper.encoder, MatrixType::kFloat32);
-  pack_for_inference(*whisper.decoder, MatrixType::kFloat32);
   const int64_t size = whisper.config.n_vocab;
   return {std::move(whisper), WhisperVocabulary(size, BytePairTokenizer::from_file(tokenizer))};
 }

@@ -262,8 +262,5 @@ at::Tensor WhisperDecoder::hidden(const at::Tensor& tokens, const at::Tensor& fe
 void pack_for_inference(WhisperEncoder& encoder, MatrixType type) {
   whisper::pack_for_inference(encoder, type);
 }
-void pack_for_inference(WhisperDecoder& decoder, MatrixType type) {
-  whisper::pack_for_inference(decoder, type);
-}
 
 }  // namespace ichigo

@@ -102,10 +102,9 @@ struct Whisper {
 // whose shapes give the configuration; parameters are converted to `dtype`, evaluation mode, no gradients.
 Whisper load_whisper(const std::filesystem::path& path, at::ScalarType dtype = at::kFloat, bool with_decoder = true);
 
-// From now on for inference on the processor: the products of an encoder or decoder are those of nn/packed_matrix in
-// `type`. It cannot be trained or saved any more.
+// From now on for inference on the processor: the encoder's products are those of nn/packed_matrix in `type`, which are
+// faster than libtorch's for few frames. It cannot be trained or saved any more.
 void pack_for_inference(WhisperEncoder& encoder, MatrixType type);
-void pack_for_inference(WhisperDecoder& decoder, MatrixType type);
 
 // Writes an encoder as safetensors under openai-whisper's names, without the sinusoids of its positions: matrices in
 // blocks where `matrices` says so, the rest in `dtype`. The metadata "ichigo.encoder_blocks" tells its block-causal

@@ -107,12 +107,14 @@ InstructionSet fastest(MatrixType type) {
 void multiply_panel(InstructionSet set, MatrixType type, const uint8_t* panel, const VectorsView& x, int64_t vectors,
                     float* y, int64_t y_stride, int64_t rows, bool add) {
   switch (set) {
-    case InstructionSet::kPortable:
-      return multiply_panel_portable(type, panel, x, vectors, y, y_stride, rows, add);
+#if defined(__x86_64__)
     case InstructionSet::kAvx2:
       return multiply_panel_avx2(type, panel, x, vectors, y, y_stride, rows, add);
     case InstructionSet::kAvx512:
       return multiply_panel_avx512(type, panel, x, vectors, y, y_stride, rows, add);
+#endif
+    default:
+      return multiply_panel_portable(type, panel, x, vectors, y, y_stride, rows, add);
   }
 }
 

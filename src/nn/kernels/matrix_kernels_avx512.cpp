@@ -111,28 +111,10 @@ struct Bytes {
 
 void multiply_panel_avx512(MatrixType type, const uint8_t* panel, const VectorsView& x, int64_t vectors, float* y,
                            int64_t y_stride, int64_t rows, bool add) {
-  const PanelTarget to{y, y_stride, rows, add};
-  switch (type) {
-    case MatrixType::kFloat32:
-      return in_tiles<Float32, kMostVectors>(panel, x, vectors, to);
-    case MatrixType::kBFloat16:
-      return in_tiles<BFloat16, kMostVectors>(panel, x, vectors, to);
-    case MatrixType::kQ8_0:
-      return in_tiles<Bytes<MatrixType::kQ8_0>, kMostVectors>(panel, x, vectors, to);
-    case MatrixType::kQ4_0:
-      return in_tiles<Bytes<MatrixType::kQ4_0>, kMostVectors>(panel, x, vectors, to);
-  }
+  in_tiles<Float32, BFloat16, Bytes<MatrixType::kQ8_0>, Bytes<MatrixType::kQ4_0>, kMostVectors>(
+      type, panel, x, vectors, {y, y_stride, rows, add});
 }
 
-}  // namespace ichigo::kernels
-
-#else
-
-namespace ichigo::kernels {
-void multiply_panel_avx512(MatrixType type, const uint8_t* panel, const VectorsView& x, int64_t vectors, float* y,
-                           int64_t y_stride, int64_t rows, bool add) {
-  multiply_panel_portable(type, panel, x, vectors, y, y_stride, rows, add);
-}
 }  // namespace ichigo::kernels
 
 #endif

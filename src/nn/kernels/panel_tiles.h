@@ -30,4 +30,19 @@ void in_tiles(const uint8_t* panel, const VectorsView& x, int64_t vectors, const
   }
 }
 
+// The same with the kernel of the weights' type, out of an instruction set's four.
+template <typename Float32, typename BFloat16, typename Q8, typename Q4, int most>
+void in_tiles(MatrixType type, const uint8_t* panel, const VectorsView& x, int64_t vectors, const PanelTarget& to) {
+  switch (type) {
+    case MatrixType::kFloat32:
+      return in_tiles<Float32, most>(panel, x, vectors, to);
+    case MatrixType::kBFloat16:
+      return in_tiles<BFloat16, most>(panel, x, vectors, to);
+    case MatrixType::kQ8_0:
+      return in_tiles<Q8, most>(panel, x, vectors, to);
+    case MatrixType::kQ4_0:
+      return in_tiles<Q4, most>(panel, x, vectors, to);
+  }
+}
+
 }  // namespace ichigo::kernels

@@ -1,10 +1,9 @@
 #include "models/packed_llama.h"
 
 #include <ATen/ATen.h>
-#include <ATen/Parallel.h>
 
 #include "base/error.h"
-#include "nn/kernels/row_kernels.h"
+#include "nn/rows.h"
 
 namespace ichigo {
 namespace {
@@ -19,7 +18,7 @@ std::vector<float> load_vector(const WeightFile& weights, const std::string& nam
 // Calls body(row) for all rows, on all threads when there are many.
 template <typename Body>
 void each_row(int64_t count, const Body& body) {
-  at::parallel_for(0, count, 4, [&](int64_t first, int64_t last) {
+  rows::parallel(count, [&](int64_t first, int64_t last) {
     for (int64_t row = first; row < last; ++row) body(row);
   });
 }
@@ -153,20 +152,16 @@ void PackedLlama::attend(const Layer& layer, int64_t time, int64_t offset, Float
   cache.reserve(offset + time, config_.num_key_value_heads, dim);
   const float* cosine = rotary_.cosine().const_data_ptr<float>();
   const float* sine = rotary_.sine().const_data_ptr<float>();
-  // normed_ is free from here on: it takes the rotated queries, one token behind another.
-  normed_.resize(static_cast<size_t>(time * std::max(query, config_.hidden_size)));
   each_row(time, [&](int64_t t) {
     float* row = qkv_.data() + t * all;
     for (size_t i = 0; i < layer.qkv_bias.size(); ++i) row[i] += layer.qkv_bias[i];
     const int64_t angle = (offset + t) * half;
-    std::vector<float> keys(static_cast<size_t>(kv));
     for (int64_t at = 0; at < query + kv; at += dim) {
-      float* to = at < query ? normed_.data() + t * query + at : keys.data() + at - query;
-      kernels::rotate(row + at, cosine + angle, sine + angle, half, 1.0F, to);
+      kernels::rotate(row + at, cosine + angle, sine + angle, half, 1.0F, row + at);
     }
-    cache.write(offset + t, keys.data(), row + query + kv);
+    cache.write(offset + t, row + query, row + query + kv);
   });
-  float_attention(normed_.data(), time, heads, offset, cache, attended_.data());
+  float_attention(qkv_.data(), all, time, heads, offset, cache, attended_.data());
   vectors_.assign(attended_.data(), time, query, layer.output.type());
   layer.output.multiply(vectors_, x_.data(), true);
 }

@@ -12,11 +12,8 @@ namespace {
 
 using kernels::kTileColumns;
 using kernels::kTileRows;
+using kernels::round_up;
 static_assert(FloatLayerCache::kBlock == kTileColumns);
-
-int64_t round_up(int64_t value) {
-  return (value + kTileColumns - 1) / kTileColumns * kTileColumns;
-}
 
 }  // namespace
 
@@ -24,8 +21,8 @@ void FloatLayerCache::reserve(int64_t length, int64_t kv_heads, int64_t head_dim
   if (length <= capacity_) return;
   kv_heads_ = kv_heads;
   head_dim_ = head_dim;
-  value_stride_ = round_up(head_dim);
-  const int64_t capacity = std::max({round_up(length), 2 * capacity_, int64_t{256}});
+  value_stride_ = round_up(head_dim, kTileColumns);
+  const int64_t capacity = std::max({round_up(length, kTileColumns), 2 * capacity_, int64_t{256}});
   const auto grow = [&](std::vector<float>& old, int64_t width) {
     std::vector<float> larger(static_cast<size_t>(kv_heads * capacity * width));
     for (int64_t head = 0; head < kv_heads && capacity_ > 0; ++head) {
@@ -46,12 +43,12 @@ void FloatLayerCache::write(int64_t position, const float* key, const float* val
   }
 }
 
-void float_attention(const float* query, int64_t time, int64_t heads, int64_t offset, const FloatLayerCache& cache,
-                     float* output) {
+void float_attention(const float* query, int64_t query_stride, int64_t time, int64_t heads, int64_t offset,
+                     const FloatLayerCache& cache, float* output) {
   const int64_t kv_heads = cache.kv_heads(), dim = cache.head_dim(), group = heads / kv_heads;
   const int64_t queries = time * group;  // of one key head: those of one token stand together
   const int64_t tiles = (queries + kTileRows - 1) / kTileRows;
-  const int64_t stride = round_up(offset + time), value_stride = cache.value_stride();
+  const int64_t stride = round_up(offset + time, kTileColumns), value_stride = cache.value_stride();
   const float scale = 1.0F / std::sqrt(static_cast<float>(dim));
   const int64_t grain = std::max<int64_t>(1, 100000 / (kTileRows * stride * dim));
   at::parallel_for(0, kv_heads * tiles, grain, [&](int64_t begin, int64_t end) {
@@ -60,10 +57,10 @@ void float_attention(const float* query, int64_t time, int64_t heads, int64_t of
     for (int64_t task = begin; task < end; ++task) {
       const int64_t kv_head = task / tiles, first = task % tiles * kTileRows;
       const int64_t rows = std::min(kTileRows, queries - first);
-      const auto place = [&](int64_t r) {
-        return ((first + r) / group * heads + kv_head * group + (first + r) % group) * dim;
+      const auto place = [&](int64_t r, int64_t token_stride) {
+        return (first + r) / group * token_stride + (kv_head * group + (first + r) % group) * dim;
       };
-      for (int64_t r = 0; r < rows; ++r) std::copy_n(query + place(r), dim, from.data() + r * dim);
+      for (int64_t r = 0; r < rows; ++r) std::copy_n(query + place(r, query_stride), dim, from.data() + r * dim);
       const int64_t longest = offset + (first + rows - 1) / group + 1;
       for (int64_t position = 0; position < longest; position += FloatLayerCache::kBlock) {
         kernels::tile_product(from.data(), dim, 1, 0, dim, cache.keys(kv_head, position / FloatLayerCache::kBlock),
@@ -78,7 +75,7 @@ void float_attention(const float* query, int64_t time, int64_t heads, int64_t of
       }
       kernels::tile_product(scores.data(), stride, 1, 0, longest, cache.values(kv_head), value_stride, to.data(),
                             value_stride, value_stride, false, rows);
-      for (int64_t r = 0; r < rows; ++r) std::copy_n(to.data() + r * value_stride, dim, output + place(r));
+      for (int64_t r = 0; r < rows; ++r) std::copy_n(to.data() + r * value_stride, dim, output + place(r, heads * dim));
     }
   });
 }

@@ -29,9 +29,10 @@ class FloatLayerCache {
   std::vector<float> keys_, values_;
 };
 
-// query [time, heads * head_dim] (rotated) at positions offset..., over positions [0, offset + time), causal
-// -> output, same shape. heads is a multiple of the cache's kv_heads.
-void float_attention(const float* query, int64_t time, int64_t heads, int64_t offset, const FloatLayerCache& cache,
-                     float* output);
+// query [time, heads * head_dim] (rotated; the next token's begins query_stride floats further) at positions offset...,
+// over positions [0, offset + time), causal -> output [time, heads * head_dim]. heads is a multiple of the cache's
+// kv_heads.
+void float_attention(const float* query, int64_t query_stride, int64_t time, int64_t heads, int64_t offset,
+                     const FloatLayerCache& cache, float* output);
 
 }  // namespace ichigo

@@ -15,8 +15,7 @@ using torch::autograd::AutogradContext;
 using torch::autograd::variable_list;
 using kernels::kTileColumns;
 using kernels::kTileRows;
-
-int64_t round_up(int64_t value, int64_t multiple) { return (value + multiple - 1) / multiple * multiple; }
+using kernels::round_up;
 
 // A matrix of floats with zero padding: rows to a multiple of both tile sizes, columns likewise.
 struct Matrix {

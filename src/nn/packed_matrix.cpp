@@ -17,6 +17,7 @@ namespace {
 
 using kernels::kBlockColumns;
 using kernels::kPanelRows;
+using kernels::round_up;
 
 constexpr int64_t kPadding = 64;  // bytes between vectors, lest those of a power of two share a line of the cache
 constexpr int64_t kScaleBytes = 2 * kPanelRows;
@@ -25,10 +26,6 @@ std::optional<BlockType> block_type(MatrixType type) {
   if (type == MatrixType::kQ8_0) return BlockType::kQ8_0;
   if (type == MatrixType::kQ4_0) return BlockType::kQ4_0;
   return std::nullopt;
-}
-
-int64_t round_up(int64_t value, int64_t step) {
-  return (value + step - 1) / step * step;
 }
 
 // Where four columns of a row begin in a block's weights, and by how many bits they are shifted (q4_0).
@@ -158,6 +155,8 @@ void PackedMatrix::pack_panel(const std::vector<MatrixRows>& parts, int64_t inde
   std::memset(to, 0, static_cast<size_t>(panel_bytes(type_, padded_columns_)));
   const std::optional<BlockType> blocks = block_type(type_);
   const int64_t count = padded_columns_ / kBlockColumns;
+  std::vector<uint16_t> row;      // in bfloat16
+  std::vector<std::byte> stored;  // in blocks
   int64_t begin = 0;
   for (const MatrixRows& part : parts) {
     const int64_t first = std::max(index * kPanelRows, begin);
@@ -172,7 +171,7 @@ void PackedMatrix::pack_panel(const std::vector<MatrixRows>& parts, int64_t inde
       if (type_ == MatrixType::kFloat32) {
         for (int64_t k = 0; k < columns_; ++k) std::memcpy(to + (k * kPanelRows + r) * 4, &scratch[k], 4);
       } else if (type_ == MatrixType::kBFloat16) {
-        std::vector<uint16_t> row(scratch.size());
+        row.resize(scratch.size());
         kernels::narrow(scratch.data(), row.data(), columns_);
         for (int64_t k = 0; k < columns_; ++k) {
           std::memcpy(to + k / 2 * 64 + r * 4 + k % 2 * 2, &row[k], 2);
@@ -180,7 +179,7 @@ void PackedMatrix::pack_panel(const std::vector<MatrixRows>& parts, int64_t inde
       } else {
         require(std::all_of(scratch.begin(), scratch.end(), [](float value) { return std::isfinite(value); }),
                 "weights that are not finite cannot be computed with as ", name_of(type_));
-        std::vector<std::byte> stored(static_cast<size_t>(blocks_bytes(*blocks, padded_columns_)));
+        stored.resize(static_cast<size_t>(blocks_bytes(*blocks, padded_columns_)));
         quantize_blocks(*blocks, scratch.data(), padded_columns_, stored.data());
         place_blocks(type_, stored.data(), count, r, to);
       }

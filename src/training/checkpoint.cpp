@@ -107,4 +107,11 @@ std::optional<Checkpoint> load_newest_checkpoint(const fs::path& run) {
   return std::nullopt;
 }
 
+std::optional<Checkpoint> load_newest_checkpoint(const fs::path& run, const std::string& fingerprint) {
+  auto checkpoint = load_newest_checkpoint(run);
+  require(!checkpoint || checkpoint->values.value("recipe", "") == fingerprint, "the checkpoints in ", run.string(),
+          " belong to a recipe with other values; use another \"output\" or remove them");
+  return checkpoint;
+}
+
 }  // namespace ichigo

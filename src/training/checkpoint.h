@@ -21,5 +21,7 @@ struct Checkpoint {
 void save_checkpoint(const std::filesystem::path& run, const Checkpoint& checkpoint, int keep = 2);
 // The newest whole checkpoint of a run, or nothing. Partial ones are ignored.
 std::optional<Checkpoint> load_newest_checkpoint(const std::filesystem::path& run);
+// The same, of this recipe: its fingerprint is the checkpoint's value "recipe". Throws Error where it is another one.
+std::optional<Checkpoint> load_newest_checkpoint(const std::filesystem::path& run, const std::string& fingerprint);
 
 }  // namespace ichigo

@@ -10,6 +10,7 @@
 #include <cmath>
 
 #include "base/error.h"
+#include "base/recipe.h"
 #include "nn/kernels/row_kernels.h"
 #include "training/kernels/adamw.h"
 
@@ -46,6 +47,20 @@ void AdamWConfig::validate() const {
   require(epsilon > 0, "AdamW's epsilon must be above 0, not ", epsilon);
   require(weight_decay >= 0, "weight decay must be 0 or more, not ", weight_decay);
   require(clip >= 0, "the gradient clip must be 0 (none) or more, not ", clip);
+}
+
+AdamWConfig AdamWConfig::read(RecipeNode& recipe, const AdamWConfig& defaults) {
+  AdamWConfig config = defaults;
+  config.beta1 = recipe.number("beta1", defaults.beta1);
+  config.beta2 = recipe.number("beta2", defaults.beta2);
+  config.weight_decay = recipe.number("weight_decay", defaults.weight_decay);
+  config.clip = recipe.number("clip", defaults.clip);
+  config.decay_vectors = false;
+  return config;
+}
+
+std::vector<double> AdamWConfig::values() const {
+  return {beta1, beta2, weight_decay, clip};
 }
 
 AdamW::AdamW(NamedParameters parameters, const AdamWConfig& config, const std::map<std::string, at::Tensor>& masters)

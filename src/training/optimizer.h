@@ -10,12 +10,17 @@
 
 namespace ichigo {
 
+class RecipeNode;
+
 struct AdamWConfig {
   double beta1 = 0.9, beta2 = 0.999, epsilon = 1e-8;
   double weight_decay = 0.01;  // on matrices only when `decay_vectors` is false
   bool decay_vectors = true;   // torch.optim.AdamW decays everything it is given
   double clip = 1.0;           // largest norm of all gradients together; 0: no clipping
   void validate() const;       // throws Error
+  // The recipe's keys beta1, beta2, weight_decay and clip; vectors are not decayed.
+  static AdamWConfig read(RecipeNode& recipe, const AdamWConfig& defaults);
+  std::vector<double> values() const;  // what `read` reads, for a recipe's fingerprint
 };
 
 class AdamW {

@@ -26,6 +26,11 @@ ScheduleConfig ScheduleConfig::read(RecipeNode& recipe, const ScheduleConfig& de
           recipe.integer("decay_steps", defaults.decay_steps)};
 }
 
+std::vector<double> ScheduleConfig::values() const {
+  return {peak, static_cast<double>(warmup_steps), static_cast<double>(total_steps), final_share,
+          static_cast<double>(decay_steps)};
+}
+
 double learning_rate(const ScheduleConfig& config, int64_t step) {
   const auto at = static_cast<double>(step), warmup = static_cast<double>(config.warmup_steps);
   if (step < config.warmup_steps) return config.peak * at / warmup;

@@ -1,6 +1,7 @@
 // Learning rate: linear warm-up, then cosine to `final_share` of the peak.
 #pragma once
 #include <cstdint>
+#include <vector>
 
 namespace ichigo {
 
@@ -14,6 +15,7 @@ struct ScheduleConfig {
   void validate() const;    // throws Error
   // The recipe's keys learning_rate, warmup_steps, steps, final_share and decay_steps.
   static ScheduleConfig read(RecipeNode& recipe, const ScheduleConfig& defaults);
+  std::vector<double> values() const;  // all of it, for a recipe's fingerprint
 };
 
 // The rate of step `step` (0 is the first): peak * step / warmup_steps while warming up, so that the very first step

@@ -26,11 +26,7 @@ SoundTokenizerRecipe SoundTokenizerRecipe::read(const std::filesystem::path& pat
   recipe.time_mask = node.number("time_mask", recipe.time_mask);
 
   recipe.schedule = ScheduleConfig::read(node, {2e-3, 60, 0, 0.02});
-  recipe.optimizer.beta1 = node.number("beta1", 0.9);
-  recipe.optimizer.beta2 = node.number("beta2", 0.98);
-  recipe.optimizer.weight_decay = node.number("weight_decay", 0.01);
-  recipe.optimizer.decay_vectors = false;
-  recipe.optimizer.clip = node.number("clip", 1.0);
+  recipe.optimizer = AdamWConfig::read(node, {.beta2 = 0.98});
 
   RecipeNode losses = node.child("losses");
   recipe.ctc = losses.number("ctc", recipe.ctc);
@@ -114,10 +110,8 @@ std::string SoundTokenizerRecipe::fingerprint() const {
       {"quantize", {quantize ? 1.0 : 0.0, quantize_after, static_cast<double>(kmeans_vectors)}},
       {"time_mask", time_mask},
       {"losses", {ctc, commitment, cross_entropy, kl, decoder_seconds, usage, usage_temperature, mse}},
-      {"schedule",
-       {schedule.peak, static_cast<double>(schedule.warmup_steps), static_cast<double>(schedule.total_steps),
-        schedule.final_share, static_cast<double>(schedule.decay_steps)}},
-      {"optimizer", {optimizer.beta1, optimizer.beta2, optimizer.weight_decay, optimizer.clip}},
+      {"schedule", schedule.values()},
+      {"optimizer", optimizer.values()},
       {"codebook",
        {codebook.decay, codebook.dead_share, codebook.start_share, static_cast<double>(codebook.kmeans_iterations)}},
       {"tokenizer", tokenizer.to_json()},

@@ -318,10 +318,8 @@ class SoundTokenizerTrainer {
   }
 
   void resume() {
-    const auto checkpoint = load_newest_checkpoint(recipe_.output);
+    const auto checkpoint = load_newest_checkpoint(recipe_.output, recipe_.fingerprint());
     if (!checkpoint) return;
-    require(checkpoint->values.value("recipe", "") == recipe_.fingerprint(), "the checkpoints in ",
-            recipe_.output.string(), " belong to a recipe with other values; use another \"output\" or remove them");
     optimizer_->load_state(checkpoint->tensors);
     codebook_.load_state(checkpoint->tensors);
     sampler_.seek(checkpoint->values.at("epoch"), checkpoint->values.at("position"));

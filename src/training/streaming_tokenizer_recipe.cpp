@@ -22,11 +22,7 @@ StreamingTokenizerRecipe StreamingTokenizerRecipe::read(const std::filesystem::p
   recipe.later_share = node.number("later_share", recipe.later_share);
   recipe.temperature = node.number("temperature", recipe.temperature);
   recipe.schedule = ScheduleConfig::read(node, {4e-4, 40, 0, 0.02});
-  recipe.optimizer.beta1 = node.number("beta1", 0.9);
-  recipe.optimizer.beta2 = node.number("beta2", 0.98);
-  recipe.optimizer.weight_decay = node.number("weight_decay", 0.01);
-  recipe.optimizer.decay_vectors = false;
-  recipe.optimizer.clip = node.number("clip", 1.0);
+  recipe.optimizer = AdamWConfig::read(node, {.beta2 = 0.98});
   RecipeNode losses = node.child("losses");
   recipe.kl = losses.number("kl", recipe.kl);
   recipe.distance = losses.number("distance", recipe.distance);
@@ -67,10 +63,8 @@ std::string StreamingTokenizerRecipe::fingerprint() const {
       {"batch", {batch_seconds, later_share}},
       {"losses", {kl, distance, temperature}},
       {"blocks", {blocks.frames, blocks.look_ahead, blocks.context}},
-      {"schedule",
-       {schedule.peak, static_cast<double>(schedule.warmup_steps), static_cast<double>(schedule.total_steps),
-        schedule.final_share, static_cast<double>(schedule.decay_steps)}},
-      {"optimizer", {optimizer.beta1, optimizer.beta2, optimizer.weight_decay, optimizer.clip}}}
+      {"schedule", schedule.values()},
+      {"optimizer", optimizer.values()}}
       .dump();
 }
 

@@ -34,15 +34,10 @@ double seconds_since(Clock::time_point start) {
   return std::chrono::duration<double>(Clock::now() - start).count();
 }
 
-std::shared_ptr<WhisperEncoder> block_causal_copy(const WhisperEncoder& encoder, const EncoderBlocks& blocks,
-                                                  at::ScalarType type) {
-  const at::NoGradGuard no_grad;
-  WhisperConfig config = encoder.config();
-  config.blocks = blocks;
-  auto copy = std::make_shared<WhisperEncoder>(config);
-  auto parameters = copy->named_parameters();
-  for (const auto& item : encoder.named_parameters()) parameters[item.key()].set_data(item.value().to(type).clone());
-  return copy;
+std::shared_ptr<WhisperEncoder> load_student(const StreamingTokenizerRecipe& recipe) {
+  auto encoder = load_whisper(recipe.whisper, fast_dtype(at::kCPU), /*with_decoder=*/false).encoder;
+  encoder->hear_in_blocks(recipe.blocks);
+  return encoder;
 }
 
 class StreamingTokenizerTrainer {
@@ -50,7 +45,7 @@ class StreamingTokenizerTrainer {
   explicit StreamingTokenizerTrainer(StreamingTokenizerRecipe recipe)
       : recipe_(std::move(recipe)),
         teacher_(SoundTokenizer::load(recipe_.tokenizer, recipe_.whisper)),
-        student_(block_causal_copy(teacher_.encoder(), recipe_.blocks, fast_dtype(at::kCPU))),
+        student_(load_student(recipe_)),
         student_tokenizer_(student_, load_bottleneck(recipe_.tokenizer)) {
     require(!teacher_.streaming(), recipe_.whisper.string(), ": the teacher must be an encoder that sees whole clips");
     for (auto& parameter : student_tokenizer_.bottleneck().parameters()) parameter.set_requires_grad(false);
@@ -201,17 +196,15 @@ class StreamingTokenizerTrainer {
     checkpoint.tensors = optimizer_->state();
     checkpoint.values = {{"recipe", recipe_.fingerprint()}, {"epoch", epoch_}, {"position", position_}};
     save_checkpoint(recipe_.output, checkpoint);
-    const auto encoder = block_causal_copy(*student_, recipe_.blocks, at::kFloat);
-    auto parameters = encoder->named_parameters();
-    for (const auto& [name, master] : optimizer_->master_weights()) parameters[name].set_data(master);
-    save_encoder(recipe_.output / kEncoderFile, *encoder, at::kFloat);
+    WhisperEncoder encoder(student_->config());
+    const auto masters = optimizer_->master_weights();
+    for (auto& item : encoder.named_parameters()) item.value().set_data(masters.at(item.key()));
+    save_encoder(recipe_.output / kEncoderFile, encoder, at::kFloat);
   }
 
   void resume() {
-    const auto checkpoint = load_newest_checkpoint(recipe_.output);
+    const auto checkpoint = load_newest_checkpoint(recipe_.output, recipe_.fingerprint());
     if (!checkpoint) return;
-    require(checkpoint->values.value("recipe", "") == recipe_.fingerprint(), "the checkpoints in ",
-            recipe_.output.string(), " belong to a recipe with other values; use another \"output\" or remove them");
     optimizer_->load_state(checkpoint->tensors);
     plan(checkpoint->values.at("epoch"), checkpoint->values.at("position"));
     step_ = checkpoint->step;

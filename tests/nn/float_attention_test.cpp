@@ -26,7 +26,7 @@ class FloatAttention : public testing::TestWithParam<Shape> {
       for (int64_t t = begin; t < end; ++t) {
         cache.write(t, keys_[t].const_data_ptr<float>(), values_[t].const_data_ptr<float>());
       }
-      float_attention(queries_[begin].const_data_ptr<float>(), end - begin, heads, begin, cache,
+      float_attention(queries_[begin].const_data_ptr<float>(), heads * dim, end - begin, heads, begin, cache,
                       output[begin].data_ptr<float>());
       begin = end;
     }

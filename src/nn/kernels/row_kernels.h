@@ -5,6 +5,11 @@
 
 namespace ichigo::kernels {
 
+// The next multiple from `value` on.
+constexpr int64_t round_up(int64_t value, int64_t multiple) {
+  return (value + multiple - 1) / multiple * multiple;
+}
+
 // bfloat16 is the upper half of a float32; rounding is to nearest even.
 void widen(const uint16_t* from, float* to, int64_t count);
 void narrow(const float* from, uint16_t* to, int64_t count);
@@ -19,7 +24,8 @@ void rms_norm_backward(const float* x, const float* weight, const float* dy, flo
 void swiglu(const float* gate, const float* up, int64_t count, float* y);
 void swiglu_backward(const float* gate, const float* up, const float* dy, int64_t count, float* dgate, float* dup);
 
-// Rotates pairs (i, i + half) of x [2 * half] by the angles whose cosines and sines are given; sign -1 turns back.
+// Rotates pairs (i, i + half) of x [2 * half] by the angles whose cosines and sines are given; sign -1 turns back. y may
+// be x.
 void rotate(const float* x, const float* cosine, const float* sine, int64_t half, float sign, float* y);
 
 // x = softmax(scale * x), and its gradient: dy becomes scale * y * (dy - dot(y, dy)).

@@ -195,6 +195,10 @@ void Talk::finish_turn() {
   partner_.accept_reply();
   turn_.reply = *std::exchange(reply_, std::nullopt);
   speaking_ = paused_ = false;
+  if (turn_.reply.dropped_turns > 0) {
+    sinks_.notice(concat("the conversation is longer than the model can hold; its oldest turns (",
+                         turn_.reply.dropped_turns, ") are forgotten"));
+  }
   speak();
   turn_.heard = partner_.heard();
   sinks_.turn(turn_);

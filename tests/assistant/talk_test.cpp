@@ -66,6 +66,7 @@ class TestPartner : public TalkPartner {
       sink(word);
     }
     stands_ = true;
+    reply.dropped_turns = forgotten_;
     return reply;
   }
   void accept_reply() override {
@@ -85,7 +86,7 @@ class TestPartner : public TalkPartner {
   bool deaf_ = false, dumb_ = false;
   std::vector<std::vector<float>> accepted_;
   int replies_ = 0, dropped_ = 0;
-  int64_t kept_bytes_ = -1;
+  int64_t kept_bytes_ = -1, forgotten_ = 0;
 
  private:
   TestSource& source_;
@@ -169,6 +170,13 @@ TEST_F(TalkTest, AnswersTwoQuestions) {
   EXPECT_NEAR(static_cast<double>(partner_->accepted_[0].size()) / kSampleRate, 0.3 + 1 + 0.22, 0.06);
   EXPECT_NEAR(static_cast<double>(partner_->accepted_[1].size()) / kSampleRate, 0.3 + 1.5 + 0.22, 0.06);
   EXPECT_TRUE(notices_.empty());
+}
+
+TEST_F(TalkTest, SaysThatTurnsAreForgotten) {
+  prepare_ = [&] { partner_->forgotten_ = 3; };
+  run(joined({silence(1), voice(1, 1), silence(1.5)}));
+  ASSERT_EQ(notices_.size(), 1U);
+  EXPECT_NE(notices_[0].find("oldest turns (3) are forgotten"), std::string::npos) << notices_[0];
 }
 
 // What was heard, whatever happened meanwhile, is the sound as it came, without a gap.

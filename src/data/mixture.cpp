@@ -18,15 +18,22 @@ bool usable(const SpeechRow& row, Task task) {
     case Task::kText:
       return !row.text.empty() && !row.answer.empty();
     case Task::kPretrain:
+      return !row.sound.empty();
     case Task::kTranscription:
       return !row.sound.empty() && !row.text.empty();
   }
   return false;
 }
 
-void append(TrainingSample& sample, const std::vector<int64_t>& ids, bool target) {
+void append(TrainingSample& sample, const std::vector<int64_t>& ids, TokenUse use) {
   sample.ids.insert(sample.ids.end(), ids.begin(), ids.end());
-  sample.target.insert(sample.target.end(), ids.size(), target ? 1 : 0);
+  sample.use.insert(sample.use.end(), ids.size(), use);
+}
+
+// The assistant's words and the end of its turn.
+void append_answer(TrainingSample& sample, const std::vector<int64_t>& ids) {
+  append(sample, ids, TokenUse::kWritten);
+  sample.use.back() = TokenUse::kPredicted;
 }
 
 }  // namespace
@@ -79,32 +86,40 @@ void Mixture::shuffle(Source& source, int64_t epoch) {
       .shuffle(source.order);
 }
 
+void Mixture::append_turn(TrainingSample& sample, const SpeechTurn& turn, Task task) {
+  UserTurn user{turn.prompt, turn.sound};
+  if (task == Task::kTranscription) {
+    const auto& prompts = transcription_prompts();
+    user.text = prompts[random_.below(prompts.size())];
+  } else if (turn.sound.empty() || (task == Task::kText && !turn.text.empty())) {
+    user = {turn.text, {}};
+  }
+  const auto begin = static_cast<int64_t>(sample.ids.size());
+  append(sample, prompt_.user(user), mask_ == LossMask::kAll ? TokenUse::kPredicted : TokenUse::kRead);
+  if (!user.sound.empty() && !turn.text.empty()) {
+    const auto start = std::find(sample.ids.begin() + begin, sample.ids.end(), sounds_.start());
+    sample.spoken.push_back(
+        {start + 1 - sample.ids.begin(), static_cast<int64_t>(sample.ids.size()), turn.text});
+  }
+  append_answer(sample, prompt_.answer(task == Task::kTranscription ? turn.text : turn.answer));
+}
+
 TrainingSample Mixture::make_sample(const SpeechRow& row, Task task) {
   TrainingSample sample;
-  const bool inputs = mask_ == LossMask::kAll;
   if (task == Task::kPretrain) {
-    append(sample, sounds_.ids(row.sound), true);
-    append(sample, prompt_.answer(row.text), true);
+    append(sample, sounds_.ids(row.sound), TokenUse::kPredicted);
+    append_answer(sample, prompt_.answer(row.text));
   } else {
-    UserTurn turn;
-    if (task == Task::kText) {
-      turn.text = row.text;
-    } else {
-      turn.sound = row.sound;
-      if (task == Task::kTranscription) {
-        const auto& prompts = transcription_prompts();
-        turn.text = prompts[random_.below(prompts.size())];
+    append(sample, prompt_.opening(""), TokenUse::kRead);
+    if (task != Task::kTranscription) {
+      for (const auto& turn : row.earlier) {
+        append_turn(sample, turn, task);
+        append(sample, prompt_.separator(), TokenUse::kRead);
       }
     }
-    append(sample, prompt_.opening(""), false);
-    append(sample, prompt_.user(turn), inputs);
-    if (!turn.sound.empty()) {
-      const auto start = std::ranges::find(sample.ids, sounds_.start());
-      sample.spoken = {start + 1 - sample.ids.begin(), static_cast<int64_t>(sample.ids.size()), row.text};
-    }
-    append(sample, prompt_.answer(task == Task::kTranscription ? row.text : row.answer), true);
+    append_turn(sample, row, task);
   }
-  sample.target[0] = 0;
+  sample.use[0] = TokenUse::kRead;
   return sample;
 }
 
@@ -123,10 +138,9 @@ TrainingSample Mixture::next_sample() {
 }
 
 std::vector<std::vector<int64_t>> Mixture::inputs_of(const std::vector<TrainingSample>& samples) {
-  // The text behind the speech, without the token that ends it.
   const auto visit_text = [](const TrainingSample& sample, const auto& visit) {
-    for (size_t i = sample.spoken ? sample.spoken->end : 0; i + 1 < sample.ids.size(); ++i) {
-      if (sample.target[i] != 0) visit(i);
+    for (size_t i = 0; i < sample.ids.size(); ++i) {
+      if (sample.use[i] == TokenUse::kWritten) visit(i);
     }
   };
   std::vector<int64_t> pool;
@@ -171,11 +185,11 @@ std::vector<PackedBatch> Mixture::next_step(int64_t tokens, int64_t batch_tokens
     const auto start = static_cast<int64_t>(batch.ids.size());
     batch.ids.insert(batch.ids.end(), inputs[s].begin(), inputs[s].end());
     batch.lengths.push_back(length);
-    if (sample.spoken) {
-      batch.spoken.push_back({start + sample.spoken->begin, start + sample.spoken->end, sample.spoken->text});
+    for (const auto& span : sample.spoken) {
+      batch.spoken.push_back({start + span.begin, start + span.end, span.text});
     }
     for (int64_t i = 1; i < length; ++i) {
-      if (sample.target[i] == 0) continue;
+      if (sample.use[i] == TokenUse::kRead) continue;
       batch.target_rows.push_back(start + i - 1);
       batch.targets.push_back(sample.ids[i]);
     }

@@ -4,7 +4,6 @@
 #include <cstdint>
 #include <filesystem>
 #include <nlohmann/json_fwd.hpp>
-#include <optional>
 #include <string>
 #include <vector>
 
@@ -15,10 +14,10 @@
 namespace ichigo {
 
 enum class Task {
-  kPretrain,       // bare speech, then what was said: next-token prediction
-  kAnswer,         // a spoken question and its answer
+  kPretrain,       // bare speech, then what was said, if known: next-token prediction
+  kAnswer,         // a spoken question and its answer, and the turns before, where it has some
   kTranscription,  // a prompt with speech, and what was said
-  kText,           // a typed question and its answer
+  kText,           // as kAnswer, but typed
 };
 Task parse_task(const std::string& name);  // pretrain, answer, transcription, text
 
@@ -37,17 +36,23 @@ struct MixtureSource {
   double replaced = 0;
 };
 
-// Where a sample's speech lies, and what it says: from its first code to the last token before the target text.
+// Where speech lies, and what it says: from its first code to the last token before the target text.
 struct SpokenSpan {
   int64_t begin = 0, end = 0;
   std::string text;
 };
 
+enum class TokenUse : uint8_t {
+  kRead,       // given
+  kPredicted,  // to be predicted from what stands before it
+  kWritten,    // predicted, and a word of the assistant's: may be read back as another
+};
+
 struct TrainingSample {
   std::vector<int64_t> ids;
-  std::vector<uint8_t> target;  // 1 where ids[i] is to be predicted from ids[0..i)
-  std::optional<SpokenSpan> spoken;
-  double replaced = 0;  // the share of target tokens to be read back as others
+  std::vector<TokenUse> use;
+  std::vector<SpokenSpan> spoken;
+  double replaced = 0;  // the share of written tokens to be read back as others
 };
 
 // One forward pass: samples packed one behind another.
@@ -82,6 +87,7 @@ class Mixture {
   };
   TrainingSample next_sample();
   TrainingSample make_sample(const SpeechRow& row, Task task);
+  void append_turn(TrainingSample& sample, const SpeechTurn& turn, Task task);
   // Each sample's ids as they are read: what is to be predicted stays as it is.
   std::vector<std::vector<int64_t>> inputs_of(const std::vector<TrainingSample>& samples);
   void shuffle(Source& source, int64_t epoch);

@@ -4,22 +4,83 @@
 
 #include "base/error.h"
 #include "base/mapped_file.h"
+#include "text/sound_vocabulary.h"
 
 namespace ichigo {
+namespace {
+
+using nlohmann::json;
+
+std::vector<int> parse_codes(const json& list) {
+  std::vector<int> codes;
+  for (const auto code : list.get<std::vector<int64_t>>()) {
+    require(code >= 0 && code < 1 << 20, "the sound code ", code, " is out of range");
+    codes.push_back(static_cast<int>(code));
+  }
+  return codes;
+}
+
+SpeechTurn parse_turn(const json& turn) {
+  return {turn.at("text").get<std::string>(), turn.at("answer").get<std::string>(), parse_codes(turn.at("sound")), {}};
+}
+
+// A user's message of the published layout.
+SpeechTurn parse_message(const std::string& content) {
+  const size_t sound = content.find("<|sound_start|>");
+  if (sound == std::string::npos) return {content, {}, {}, {}};
+  return {{}, {}, parse_sound_string(std::string_view(content).substr(sound)), content.substr(0, sound)};
+}
+
+SpeechRow parse_conversation(const json& messages) {
+  SpeechRow row;
+  row.kind = "conversation";
+  require(messages.is_array() && !messages.empty() && messages.size() % 2 == 0,
+          "\"conversations\" must be messages of user and assistant in turn");
+  for (size_t i = 0; i < messages.size(); ++i) {
+    const std::string role = messages[i].at("role"), wanted = i % 2 == 0 ? "user" : "assistant";
+    require(role == wanted, "message ", i, " is by \"", role, "\", expected \"", wanted, "\"");
+    if (i % 2 == 0) {
+      if (i > 0) row.earlier.push_back(static_cast<const SpeechTurn&>(row));
+      static_cast<SpeechTurn&>(row) = parse_message(messages[i].at("content"));
+    } else {
+      row.answer = messages[i].at("content");
+    }
+  }
+  return row;
+}
+
+SpeechRow parse_row(const json& line) {
+  if (line.contains("conversations")) return parse_conversation(line.at("conversations"));
+  SpeechRow row;
+  if (line.contains("tokens")) {
+    row.sound = parse_codes(line.at("tokens"));
+    row.kind = "sound";
+    return row;
+  }
+  static_cast<SpeechTurn&>(row) = parse_turn(line);
+  row.kind = line.at("kind").get<std::string>();
+  row.voice = line.at("voice").get<std::string>();
+  row.seconds = line.at("seconds").get<double>();
+  if (line.contains("earlier")) {
+    for (const auto& turn : line.at("earlier")) row.earlier.push_back(parse_turn(turn));
+  }
+  return row;
+}
+
+nlohmann::ordered_json turn_json(const SpeechTurn& turn) {
+  nlohmann::ordered_json json;
+  json["text"] = turn.text;
+  json["answer"] = turn.answer;
+  json["sound"] = turn.sound;
+  return json;
+}
+
+}  // namespace
 
 SpeechRow parse_token_line(std::string_view line) {
-  const auto json = nlohmann::json::parse(line);
-  SpeechRow row;
-  row.index = json.at("index").get<int64_t>();
-  row.text = json.at("text").get<std::string>();
-  row.answer = json.at("answer").get<std::string>();
-  row.kind = json.at("kind").get<std::string>();
-  row.voice = json.at("voice").get<std::string>();
-  row.seconds = json.at("seconds").get<double>();
-  for (const auto code : json.at("sound").get<std::vector<int64_t>>()) {
-    require(code >= 0 && code < 1 << 20, "the sound code ", code, " is out of range");
-    row.sound.push_back(static_cast<int>(code));
-  }
+  const auto parsed = json::parse(line);
+  SpeechRow row = parse_row(parsed);
+  row.index = parsed.at("index").get<int64_t>();
   return row;
 }
 
@@ -46,6 +107,7 @@ std::string token_file_line(const SpeechRow& row) {
   json["voice"] = row.voice;
   json["seconds"] = row.seconds;
   json["sound"] = row.sound;
+  for (const auto& turn : row.earlier) json["earlier"].push_back(turn_json(turn));
   return json.dump() + "\n";
 }
 

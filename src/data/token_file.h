@@ -1,6 +1,12 @@
 // Spoken texts as sound codes: what `ichigo synthesize` writes and the trainer reads. JSON lines, one row each:
 // {"index":0,"text":"...","answer":"...","kind":"question","voice":"flite:awb","seconds":1.92,"sound":[3,3,471,...]}
-// A row whose "sound" is empty is typed text. Rows are in the order of their index.
+// A row whose "sound" is empty is typed text. A row of a dialogue also has the turns before it:
+// "earlier":[{"text":"...","answer":"...","sound":[...]},...]. Rows are in the order of their index.
+//
+// Read as well, as the published data sets of Ichigo have them once they are JSON lines (homebrewltd/ichigo,
+// synthetic_data): {"index":0,"tokens":[3,3,471]} and {"index":0,"conversations":[{"role":"user","content":
+// "<|sound_start|><|sound_0003|>...<|sound_end|>"},{"role":"assistant","content":"..."},...]}; a user's content may be
+// plain text, or text before sound. What was said is not known there.
 #pragma once
 #include <cstdint>
 #include <filesystem>
@@ -10,14 +16,19 @@
 
 namespace ichigo {
 
-struct SpeechRow {
-  int64_t index = 0;
-  std::string text;    // what is said
+struct SpeechTurn {
+  std::string text;    // what is said, or typed
   std::string answer;  // what the assistant should say; empty: transcription only
-  std::string kind;    // "question" or "transcript"...
+  std::vector<int> sound;
+  std::string prompt;  // typed directly before the sound (published data only)
+};
+
+struct SpeechRow : SpeechTurn {
+  int64_t index = 0;
+  std::string kind;  // "question" or "transcript"...
   std::string voice;
   double seconds = 0;
-  std::vector<int> sound;
+  std::vector<SpeechTurn> earlier;  // of the same conversation, in order
 };
 
 // Throws Error naming the line that is not a row. A last line cut off by a kill is ignored.

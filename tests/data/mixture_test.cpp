@@ -58,6 +58,43 @@ TEST_F(MixtureTest, AnswersAreTheOnlyTargets) {
   for (size_t i = 0; i < targets.size(); ++i) EXPECT_EQ(batch.ids[batch.target_rows[i] + 1], targets[i]);
 }
 
+TEST_F(MixtureTest, ADialogueIsReadFromItsFirstTurn) {
+  SpeechRow row;
+  row.text = "and there";
+  row.answer = "so there";
+  row.sound = {8, 9};
+  row.earlier = {{"hello", "good day", {5, 6, 7}, {}}, {"typed", "indeed", {}, {}}};
+  const auto path = folder_.path() / "dialogues.jsonl";
+  write_file(path, token_file_line(row));
+  std::vector<int64_t> expected = prompt_->opening("");
+  const auto add = [&](const std::vector<int64_t>& ids) { expected.insert(expected.end(), ids.begin(), ids.end()); };
+  std::vector<int64_t> targets;
+  const auto turn = [&](const UserTurn& user, const std::string& answer) {
+    add(prompt_->user(user));
+    for (const int64_t id : prompt_->answer(answer)) targets.push_back(id);
+    add(prompt_->answer(answer));
+  };
+  turn({"", {5, 6, 7}}, "good day");
+  add(prompt_->separator());
+  turn({"typed", {}}, "indeed");
+  add(prompt_->separator());
+  turn({"", {8, 9}}, "so there");
+
+  const auto batch = mixture({{path, Task::kAnswer, 1}}).next_step(1, 1000)[0];
+  EXPECT_EQ(batch.ids, expected);
+  EXPECT_EQ(batch.targets, targets);
+  ASSERT_EQ(batch.spoken.size(), 2U);
+  EXPECT_EQ(batch.spoken[0].text, "hello");
+  EXPECT_EQ(sounds_->code(batch.ids[batch.spoken[0].begin]), 5);
+  EXPECT_EQ(batch.spoken[1].text, "and there");
+  EXPECT_EQ(sounds_->code(batch.ids[batch.spoken[1].begin]), 8);
+
+  const auto typed = mixture({{path, Task::kText, 1}}).next_step(1, 1000)[0];
+  EXPECT_EQ(typed.targets, targets);
+  EXPECT_TRUE(typed.spoken.empty());
+  EXPECT_TRUE(std::ranges::none_of(typed.ids, [&](int64_t id) { return sounds_->is_code(id); }));
+}
+
 TEST_F(MixtureTest, ReplacedTokensAreReadBackButNotPredicted) {
   const auto step = [&](double replaced) {
     auto spoken = mixture({{rows_, Task::kTranscription, 1, replaced}});

@@ -1,0 +1,61 @@
+#include "cli/evaluate_options.h"
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <cstdio>
+
+#include "base/error.h"
+
+namespace ichigo {
+
+RowsFile::RowsFile(const std::string& path, const std::vector<std::string>& columns) {
+  if (path.empty()) return;
+  file_.emplace(path);
+  add(columns);
+}
+
+void RowsFile::add(const std::vector<std::string>& cells) {
+  if (!file_) return;
+  std::string line;
+  for (std::string cell : cells) {
+    std::ranges::replace_if(
+        cell, [](char c) { return c == '\t' || c == '\n' || c == '\r'; }, ' ');
+    line += (line.empty() ? "" : "\t") + cell;
+  }
+  file_->write(line + "\n");
+}
+
+void RowsFile::commit() {
+  if (file_) file_->commit();
+}
+
+std::string percent(double share) {
+  char text[32];
+  std::snprintf(text, sizeof text, "%.1f %%", 100 * share);
+  return text;
+}
+
+void check_ear(const EvaluateArguments& arguments) {
+  if (arguments.with == "fused") return;
+  require(arguments.ear.whisper.empty(), "--whisper belongs to --with fused; --with ", arguments.with,
+          " takes Whisper from --model");
+  require(arguments.with == "codes" || arguments.ear.empty(), "--with ", arguments.with, " needs no --tokenizer");
+}
+
+void add_list_options(CLI::App& command, EvaluateArguments& arguments, const std::vector<std::string>& with) {
+  command.add_option("--with", arguments.with, "Who is measured; the cascade is Whisper, then a language model")
+      ->check(CLI::IsMember(with))
+      ->capture_default_str();
+  command.add_option(
+      "--model", arguments.model,
+      "Folder of the model (default: $ICHIGO_MODEL or models/mini; cascade and whisper: the base weights)");
+  add_dtype_option(command, arguments.dtype);
+  add_ear_options(command, arguments.ear);  // with codes: the sound tokenizer whose codes Whisper's decoder reads
+  command.add_option("--rows", arguments.rows, "Write a TSV with a row for each item");
+  command.add_option("--limit", arguments.limit, "Only the first rows of the list (0: all)");
+  command.add_flag("--json", arguments.as_json, "Print one JSON object");
+  add_threads_option(command, arguments.threads);
+  add_max_seconds_option(command, arguments.limits.max_seconds);
+}
+
+}  // namespace ichigo

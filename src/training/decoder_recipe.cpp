@@ -1,0 +1,66 @@
+#include "training/decoder_recipe.h"
+
+#include "base/error.h"
+#include "base/recipe.h"
+
+namespace ichigo {
+namespace {
+
+std::vector<MixtureSource> sources(RecipeNode& node, const std::string& key) {
+  std::vector<MixtureSource> list;
+  for (RecipeNode& child : node.children(key)) {
+    list.push_back({child.path("rows"), parse_task(child.text("task")), child.number("share", 1.0),
+                    child.number("replaced", 0.0)});
+    child.finish();
+  }
+  return list;
+}
+
+}  // namespace
+
+DecoderRecipe DecoderRecipe::read(const std::filesystem::path& path) {
+  RecipeNode node = read_recipe(path);
+  DecoderRecipe recipe;
+  node.text("train");
+  recipe.output = node.path("output");
+  recipe.base = node.path("base");
+  recipe.codebook = node.path("codebook", "");
+  recipe.spelling = node.path("spelling", "");
+  recipe.codes = node.integer("codes", recipe.codes);
+  recipe.seed = node.integer("seed", recipe.seed);
+  recipe.loss = parse_loss_mask(node.text("loss", "answer"));
+  RecipeNode letters = node.child("letter_loss");
+  recipe.letters.weight = letters.number("weight", recipe.letters.weight);
+  recipe.letters.layer = letters.integer("layer", recipe.letters.layer);
+  recipe.letters.start = letters.path("start", "");
+  letters.finish();
+  require(recipe.letters.weight >= 0, path.string(), ": the weight of letter_loss must not be negative");
+  recipe.step_tokens = node.integer("step_tokens", recipe.step_tokens);
+  recipe.batch_tokens = node.integer("batch_tokens", recipe.batch_tokens);
+  recipe.longest_sample = node.integer("longest_sample", recipe.longest_sample);
+  recipe.checkpoint_steps = node.integer("checkpoint_steps", recipe.checkpoint_steps);
+  recipe.validation_steps = node.integer("validation_steps", recipe.validation_steps);
+  recipe.validation_tokens = node.integer("validation_tokens", recipe.validation_tokens);
+  recipe.checkpointing = node.flag("activation_checkpointing", recipe.checkpointing);
+  recipe.bf16 = node.flag("bf16", recipe.bf16);
+  recipe.schedule = ScheduleConfig::read(node, {3e-4, 50, 1000, 0.0});
+  recipe.optimizer.beta2 = node.number("beta2", 0.95);
+  recipe.optimizer.weight_decay = node.number("weight_decay", 0.01);
+  recipe.optimizer.clip = node.number("clip", 1.0);
+  recipe.mixture = sources(node, "mixture");
+  recipe.validation = sources(node, "validation");
+  node.finish();
+  recipe.schedule.validate();
+  recipe.optimizer.validate();
+  for (const auto& [name, value] : {std::pair{"codes", recipe.codes},
+                                    {"step_tokens", recipe.step_tokens},
+                                    {"batch_tokens", recipe.batch_tokens},
+                                    {"longest_sample", recipe.longest_sample},
+                                    {"checkpoint_steps", recipe.checkpoint_steps},
+                                    {"steps", recipe.schedule.total_steps}}) {
+    require(value > 0, path.string(), ": ", name, " must be positive, not ", value);
+  }
+  return recipe;
+}
+
+}  // namespace ichigo

@@ -1,0 +1,31 @@
+// The recipe of a decoder (`train: decoder`): what it learns from, for how long and how. Its keys are known here alone.
+#pragma once
+#include <filesystem>
+#include <vector>
+
+#include "data/mixture.h"
+#include "training/letter_loss.h"
+#include "training/optimizer.h"
+#include "training/schedule.h"
+
+namespace ichigo {
+
+struct DecoderRecipe {
+  std::filesystem::path output, base;
+  // How the rows of new sound tokens begin: alike for like vectors (a sound tokenizer's weights), or as the letters of
+  // their phones (the folder of a sound tokenizer trained with CTC).
+  std::filesystem::path codebook, spelling;
+  std::vector<MixtureSource> mixture, validation;
+  AdamWConfig optimizer;
+  ScheduleConfig schedule;
+  LossMask loss = LossMask::kAnswer;
+  LetterLossConfig letters;
+  int64_t codes = 512, seed = 1, step_tokens = 8192, batch_tokens = 4096, longest_sample = 512;
+  int64_t checkpoint_steps = 100, validation_steps = 50, validation_tokens = 8192;
+  bool checkpointing = false, bf16 = true;
+
+  // Reads and checks a recipe. Throws Error.
+  static DecoderRecipe read(const std::filesystem::path& path);
+};
+
+}  // namespace ichigo

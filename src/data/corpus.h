@@ -15,6 +15,7 @@ class TsvTable {
 
   size_t size() const { return rows_.size(); }
   bool has(const std::string& column) const;
+  const std::vector<std::string>& columns() const { return columns_; }
   // Throws Error naming file and column when there is no such column.
   const std::string& at(size_t row, const std::string& column) const;
   // The row's line in the file, for messages: "data/x.tsv:17".

@@ -1,62 +1,45 @@
-// The closed range of the default assistant: who it is, small talk, arithmetic to 100, and capitals, continents and
-// currencies of the world's countries, put together from the facts and phrasings of data/. Phrasings marked "unseen"
-// are kept out of training; they measure whether the assistant understands questions or only remembers them.
+// The closed range of the default assistant: what is asked, in which words and with which answer, drawn from the topics
+// of data/ as single questions or as dialogues. Phrasings marked "unseen" are kept out of training; they measure
+// whether the assistant understands questions or only remembers them.
 #pragma once
 #include <cstdint>
 #include <filesystem>
 #include <string>
 #include <vector>
 
-#include "base/random.h"
 #include "data/corpus.h"
+#include "data/dialogues.h"
+#include "data/topics.h"
 
 namespace ichigo {
 
-// 0 to 100 as spoken: "zero", "forty two", "one hundred". Throws Error beyond.
-std::string number_words(int number);
-
-struct Question {
-  std::string text;    // as spoken, numbers as words
-  std::string answer;  // what the assistant should say
-  // Each marks an answer as right when it occurs in it as whole words, whatever the case. A key that occurs in the
-  // question already is preceded by "is", "in" or more of the answer, so that repeating the question is no answer.
-  std::vector<std::string> accept;
-  std::string kind;  // "capital", "arithmetic_add", "identity"...
-};
-
 class QuestionSet {
  public:
-  // Reads countries.tsv, phrasings.tsv, identity.tsv and small_talk.tsv of the folder. Throws Error naming file and
+  // Reads topics.tsv, the tables it names, phrasings.tsv and follow_ups.tsv of the folder. Throws Error naming file and
   // line: missing columns, an unknown topic, an unknown {name} in a template, a topic without phrasings.
   // Only kinds that begin with `kind` ("arithmetic"; "": all) are kept; an unknown one is an Error, too.
   QuestionSet(const std::filesystem::path& folder, Split split, const std::string& kind = "");
 
-  // `count` questions, shared among the kinds by fixed shares. Within a kind every fact comes once before any comes
-  // again, each time in another phrasing as long as there are others; in random order.
+  // `count` questions, shared among the kinds by the shares of topics.tsv. Within a kind every fact comes once before
+  // any comes again, each time in another phrasing as long as there are others; in random order.
   std::vector<Question> draw(int64_t count, uint64_t seed) const;
+  // `count` dialogues of `turns` (2 to 4) questions. About two thirds of the later ones need the turn before ("And its
+  // currency?", "Plus three?", "Can you repeat that?"), the others are new questions or thanks. All phrasings are of
+  // the set's split. An answer of an earlier turn is never right, except where a repetition is asked for. The kind of a
+  // question that needs the turn before begins with "follow_up_" ("follow_up_currency", "follow_up_repeat"), that of
+  // thanks and the like is "reaction". Throws Error: another number of turns.
+  std::vector<std::vector<Question>> draw_dialogues(int64_t count, int turns, uint64_t seed) const;
   // Every fact in every phrasing.
   std::vector<Question> all() const;
 
  private:
-  struct Fact {
-    std::vector<std::pair<std::string, std::string>> values;  // name in the template -> text
-    std::vector<std::string> accept;
-  };
-  struct Phrasing {
-    std::string question, answer;
-  };
-  struct Topic {
-    std::string kind;
-    double share = 0;
-    std::vector<Fact> facts;
-    std::vector<Phrasing> phrasings;
-  };
-  static Question ask(const Topic& topic, const Fact& fact, const Phrasing& phrasing);
-  void add_fixed(const std::filesystem::path& path, const std::string& kind, Split split);
-  void add_facts(const std::filesystem::path& folder, Split split);
-
-  std::vector<Topic> topics_;                                    // facts x phrasings
-  std::vector<std::pair<double, std::vector<Question>>> fixed_;  // share; identity and small talk, word for word
+  std::vector<Topic> topics_;
+  FollowUps follow_ups_;
 };
+
+// The column "answer" of inaudible.tsv: what is said when nothing could be understood. Throws Error: none.
+std::vector<std::string> read_inaudible_answers(const std::filesystem::path& folder);
+// Each marks such an answer, like Question::accept.
+std::vector<std::string> inaudible_keys();
 
 }  // namespace ichigo

@@ -42,8 +42,12 @@ void questions(const EvaluateArguments& arguments) {
       items,
       [&](const QuestionItem& item) {
         assistant->reset();
-        return typed ? assistant->ask(item.text, {}).text
-                     : assistant->hear(read_audio(item.path, arguments.limits), "", {}).text;
+        const auto say = [&](const std::string& turn) {
+          return typed ? assistant->ask(turn, {}).text
+                       : assistant->hear(read_audio(turn, arguments.limits), "", {}).text;
+        };
+        for (const auto& turn : item.earlier) say(turn);
+        return say(typed ? item.text : item.path.string());
       },
       [&](const QuestionItem& item, const std::string& said, bool right) {
         rows.add({typed ? item.text : std::filesystem::absolute(item.path).string(), joined(item.answers), said,
@@ -55,10 +59,12 @@ void questions(const EvaluateArguments& arguments) {
   progress.finish();
   rows.commit();
   if (arguments.as_json) {
-    std::printf("%s\n", json{{"accuracy", score.accuracy()}, {"items", score.items}}.dump().c_str());
+    const json result = {{"accuracy", score.accuracy()}, {"items", score.items}, {"unheard", score.unheard}};
+    std::printf("%s\n", result.dump().c_str());
   } else {
-    std::printf("%lld of %lld right: %s\n", static_cast<long long>(score.right), static_cast<long long>(score.items),
-                percent(score.accuracy()).c_str());
+    std::printf("%lld of %lld right: %s; to %lld it said that it could not hear\n",
+                static_cast<long long>(score.right), static_cast<long long>(score.items),
+                percent(score.accuracy()).c_str(), static_cast<long long>(score.unheard));
   }
 }
 
@@ -68,7 +74,8 @@ void add_evaluate_questions_command(CLI::App& evaluate) {
   auto arguments = std::make_shared<EvaluateArguments>();
   auto* ask = evaluate.add_subcommand("questions", "The share of questions that are answered right");
   ask->add_option("list", arguments->list,
-                  "TSV with the columns path (or text, for typed ones) and answer (any of a|b)")
+                  "TSV with the columns path (or text, for typed ones) and answer (any of a|b); dialogues also have "
+                  "earlier (or earlier_text)")
       ->required();
   add_list_options(*ask, *arguments, {"fused", "cascade", "text"});
   add_generation_options(*ask, arguments->config);

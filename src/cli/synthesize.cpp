@@ -22,6 +22,10 @@ void add_synthesize_command(CLI::App& app) {
       ->check(CLI::NonNegativeNumber);
   command->add_option("--limit", arguments->options.limit, "Stop after so many rows; the same command goes on later")
       ->check(CLI::PositiveNumber);
+  auto* shards = command->add_option("--shards", arguments->options.shards,
+                                     "Codes and text: divide the rows among so many runs, on one machine or several");
+  shards->check(CLI::Range(int64_t{1}, int64_t{99999}))->capture_default_str();
+  command->add_option("--shard", arguments->options.shard, "Which of them this run makes, from 0 on")->needs(shards);
   command->callback([arguments] {
     install_interrupt_handler();
     const SynthesizeResult result = synthesize(arguments->recipe, arguments->options);

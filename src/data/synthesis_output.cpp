@@ -85,23 +85,28 @@ int64_t keep_whole_lines(AppendFile& file, Visit visit) {
 
 class CodesOutput : public SynthesisOutput {
  public:
-  explicit CodesOutput(const fs::path& output) : list_(output.string() + ".jsonl") {
-    rows_ = keep_whole_lines(list_, [](int64_t line, std::string_view text) {
-      require(parse_token_line(text).index == line, "its index is not ", line);
+  CodesOutput(const fs::path& output, int64_t first) : list_(output.string() + ".jsonl"), first_(first) {
+    rows_ = keep_whole_lines(list_, [&](int64_t line, std::string_view text) {
+      require(parse_token_line(text).index == first + line, "its index is not ", first + line);
       return true;
     });
   }
   int64_t rows() const override { return rows_; }
   void write(const SpokenRow& spoken) override {
-    list_.write(token_file_line(
-        {rows_, spoken.row->text, spoken.row->answer, spoken.row->kind, spoken.voice, spoken.seconds, spoken.sound}));
+    const SynthesisRow& row = *spoken.row;
+    const auto turn = [&](const SynthesisTurn& said, size_t number) -> SpeechTurn {
+      return {said.text, said.answer, spoken.sound.empty() ? std::vector<int>() : spoken.sound.at(number), {}};
+    };
+    SpeechRow line{turn(row, row.earlier.size()), first_ + rows_, row.kind, spoken.voice, spoken.seconds, {}};
+    for (size_t i = 0; i < row.earlier.size(); ++i) line.earlier.push_back(turn(row.earlier[i], i));
+    list_.write(token_file_line(line));
     ++rows_;
   }
   void sync() override { list_.sync(); }
 
  private:
   AppendFile list_;
-  int64_t rows_ = 0;
+  int64_t first_, rows_ = 0;
 };
 
 class FeaturesOutput : public SynthesisOutput {
@@ -142,12 +147,15 @@ class FeaturesOutput : public SynthesisOutput {
 
 class AudioOutput : public SynthesisOutput {
  public:
-  explicit AudioOutput(const fs::path& output) : output_(output), list_(output / "list.tsv") {
+  explicit AudioOutput(const SynthesisRecipe& recipe) : output_(recipe.output), list_(recipe.output / "list.tsv") {
+    dialogues_ = std::ranges::any_of(recipe.rows, [](const auto& row) { return !row.earlier.empty(); });
+    const std::string header =
+        concat("path\ttext\tanswer\ttranscript\tvoice", dialogues_ ? "\tearlier\tearlier_text" : "");
     const int64_t lines = keep_whole_lines(list_, [&](int64_t line, std::string_view text) {
-      if (line == 0) require(text == kHeader, "its header is not ours");
+      if (line == 0) require(text == header, "its header is not ours");
       return line == 0 || fs::exists(synthesis_audio_path(output_, line - 1));
     });
-    if (lines == 0) list_.write(concat(kHeader, "\n"));
+    if (lines == 0) list_.write(header + "\n");
     rows_ = std::max<int64_t>(lines - 1, 0);
   }
   int64_t rows() const override { return rows_; }
@@ -155,11 +163,20 @@ class AudioOutput : public SynthesisOutput {
     const SynthesisRow& row = *spoken.row;
     std::string accept;
     for (const auto& key : row.accept) accept += (accept.empty() ? "" : "|") + key;
-    const auto path = fs::relative(synthesis_audio_path(output_, rows_), output_);
-    std::string line;
-    for (const std::string& cell :
-         {path.string(), row.text, accept.empty() ? row.answer : accept, row.text, spoken.voice}) {
-      line += (line.empty() ? "" : "\t") + cell;
+    const auto path = [&](size_t before) {
+      return fs::relative(synthesis_audio_path(output_, rows_, before), output_).string();
+    };
+    std::string line = path(0);
+    for (const std::string& cell : {row.text, accept.empty() ? row.answer : accept, row.text, spoken.voice}) {
+      line += "\t" + cell;
+    }
+    if (dialogues_) {
+      std::string paths, texts;
+      for (size_t i = 0; i < row.earlier.size(); ++i) {
+        paths += (i > 0 ? "|" : "") + path(row.earlier.size() - i);
+        texts += (i > 0 ? "|" : "") + row.earlier[i].text;
+      }
+      line += "\t" + paths + "\t" + texts;
     }
     list_.write(line + "\n");
     ++rows_;
@@ -167,30 +184,31 @@ class AudioOutput : public SynthesisOutput {
   void sync() override { list_.sync(); }
 
  private:
-  static constexpr std::string_view kHeader = "path\ttext\tanswer\ttranscript\tvoice";
   fs::path output_;
+  bool dialogues_ = false;
   AppendFile list_;
   int64_t rows_ = 0;
 };
 
 }  // namespace
 
-fs::path synthesis_audio_path(const fs::path& output, int64_t index) {
+fs::path synthesis_audio_path(const fs::path& output, int64_t index, size_t before) {
   std::string number = std::to_string(index);
   number.insert(0, number.size() < 6 ? 6 - number.size() : 0, '0');
+  if (before > 0) number += "_" + std::to_string(before);
   return output / "audio" / (number + ".flac");
 }
 
-std::unique_ptr<SynthesisOutput> open_synthesis_output(const SynthesisRecipe& recipe, int64_t width) {
+std::unique_ptr<SynthesisOutput> open_synthesis_output(const SynthesisRecipe& recipe, int64_t width, int64_t first) {
   switch (recipe.kind) {
     case SynthesisKind::kCodes:
     case SynthesisKind::kText:
-      return std::make_unique<CodesOutput>(recipe.output);
+      return std::make_unique<CodesOutput>(recipe.output, first);
     case SynthesisKind::kFeatures:
     case SynthesisKind::kMel:
       return std::make_unique<FeaturesOutput>(recipe.output, width);
     default:
-      return std::make_unique<AudioOutput>(recipe.output);
+      return std::make_unique<AudioOutput>(recipe);
   }
 }
 

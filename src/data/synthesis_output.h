@@ -17,8 +17,8 @@ namespace ichigo {
 struct SpokenRow {
   const SynthesisRow* row = nullptr;
   std::string voice;  // or "recording:PATH"
-  double seconds = 0;
-  std::vector<int> sound;             // codes
+  double seconds = 0;                    // of all turns
+  std::vector<std::vector<int>> sound;   // codes: of each turn, the row's own last; empty: typed
   at::Tensor features;                // features, mel: bfloat16 [frames, width]
   std::vector<std::string> phonemes;  // features, mel
 };
@@ -35,10 +35,11 @@ class SynthesisOutput {
 };
 
 // OUTPUT.jsonl, OUTPUT.jsonl with OUTPUT.features, or OUTPUT/list.tsv. `width`: of the features, or the mel's bands.
-// Throws Error when the list is damaged or another process writes it.
-std::unique_ptr<SynthesisOutput> open_synthesis_output(const SynthesisRecipe& recipe, int64_t width);
+// `first`: the index of a token file's first row. Throws Error when the list is damaged or another process writes it.
+std::unique_ptr<SynthesisOutput> open_synthesis_output(const SynthesisRecipe& recipe, int64_t width,
+                                                       int64_t first = 0);
 
-// OUTPUT/audio/000017.flac
-std::filesystem::path synthesis_audio_path(const std::filesystem::path& output, int64_t index);
+// OUTPUT/audio/000017.flac, and of the turns before it OUTPUT/audio/000017_1.flac (right before), 000017_2.flac...
+std::filesystem::path synthesis_audio_path(const std::filesystem::path& output, int64_t index, size_t before = 0);
 
 }  // namespace ichigo

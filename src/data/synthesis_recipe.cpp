@@ -6,8 +6,8 @@
 #include "audio/log_mel.h"
 #include "base/error.h"
 #include "base/recipe.h"
-#include "data/corpus.h"
 #include "data/questions.h"
+#include "data/token_file.h"
 #include "weights/base_weights.h"
 
 namespace ichigo {
@@ -17,9 +17,19 @@ struct Source {
   double share = 0;
   int64_t copies = 0;
   int64_t join = 1;                      // sentences: up to so many become one text
-  std::vector<SynthesisRow> rows;        // sentences, instructions, recordings
+  std::vector<SynthesisRow> rows;        // sentences, instructions, recordings, inaudible
+  std::vector<int64_t> lengths;          // inaudible: of random codes; empty: noise
   std::optional<QuestionSet> questions;  // always by share
+  int64_t turns = 1;                     // questions: more than one make a dialogue
 };
+
+SynthesisRow text_row(std::string kind, std::string text, std::string answer = "") {
+  SynthesisRow row;
+  row.kind = std::move(kind);
+  row.text = std::move(text);
+  row.answer = std::move(answer);
+  return row;
+}
 
 Range read_range(RecipeNode node, double lowest) {
   Range range{node.number("min", 1), node.number("max", 1)};
@@ -77,20 +87,48 @@ AugmentationConfig read_augmentation(RecipeNode node) {
   return config;
 }
 
+// Answers to what cannot be understood; what is heard is drawn when the rows are planned.
+void read_inaudible(RecipeNode& node, Source& source) {
+  const std::string as = node.text("as", "noise");
+  require(as == "noise" || as == "random_codes", node.where(), ": \"as\" must be noise or random_codes, not \"", as,
+          "\"");
+  for (auto& answer : read_inaudible_answers(node.path("inaudible"))) {
+    source.rows.push_back(text_row("inaudible", "", std::move(answer)));
+    source.rows.back().accept = inaudible_keys();
+    source.rows.back().utterance = as == "noise" ? Utterance::kNoise : Utterance::kRandomCodes;
+  }
+  if (as == "noise") return;
+  for (const auto& row : read_token_file(node.path("lengths"))) {
+    if (!row.sound.empty()) source.lengths.push_back(static_cast<int64_t>(row.sound.size()));
+  }
+  require(!source.lengths.empty(), node.where(), ": no row of \"lengths\" has sound");
+}
+
 Source read_source(RecipeNode& node) {
   Source source;
   const auto split = [&] { return parse_split(node.text("split", "train"), node.where()); };
-  for (const char* key : {"questions", "sentences", "instructions", "recordings", "split", "kind", "path_contains"})
+  for (const char* key : {"questions", "dialogues", "sentences", "instructions", "recordings", "inaudible", "split",
+                          "kind", "path_contains", "as", "lengths"})
     node.text(key, "");  // known
   int texts = 0;
   if (node.has("questions")) {
     ++texts;
     source.questions.emplace(node.path("questions"), split(), node.text("kind", ""));
   }
+  if (node.has("dialogues")) {
+    ++texts;
+    source.questions.emplace(node.path("dialogues"), split());
+    source.turns = node.integer("turns", 2);
+    require(2 <= source.turns && source.turns <= 4, node.where(), ": \"turns\" must be from 2 to 4");
+  }
+  if (node.has("inaudible")) {
+    ++texts;
+    read_inaudible(node, source);
+  }
   if (node.has("sentences")) {
     ++texts;
     for (auto& text : read_sentences(node.path("sentences"), split())) {
-      source.rows.push_back({std::move(text), "", "transcript", {}, {}});
+      source.rows.push_back(text_row("transcript", std::move(text)));
     }
     source.join = node.integer("join", 1);
     require(1 <= source.join && source.join <= 100, node.where(), ": \"join\" must be from 1 to 100");
@@ -101,7 +139,7 @@ Source read_source(RecipeNode& node) {
     for (size_t row = 0; row < table.size(); ++row) {
       require(!table.at(row, "question").empty() && !table.at(row, "answer").empty(), table.place(row),
               ": question and answer must not be empty");
-      source.rows.push_back({table.at(row, "question"), table.at(row, "answer"), "instruction", {}, {}});
+      source.rows.push_back(text_row("instruction", table.at(row, "question"), table.at(row, "answer")));
     }
   }
   if (node.has("recordings")) {
@@ -109,17 +147,22 @@ Source read_source(RecipeNode& node) {
     const std::string part = node.text("path_contains", "");
     for (auto& recording : read_recordings(node.path("recordings"))) {
       if (recording.path.string().find(part) == std::string::npos) continue;
-      source.rows.push_back({std::move(recording.transcript), "", "transcript", {}, std::move(recording.path)});
+      source.rows.push_back(text_row("transcript", std::move(recording.transcript)));
+      source.rows.back().utterance = Utterance::kRecording;
+      source.rows.back().recording = std::move(recording.path);
     }
     require(!source.rows.empty(), node.where(), ": no recording's path contains \"", part, "\"");
   }
-  require(texts == 1, node.where(), ": expected one of \"questions\", \"sentences\", \"instructions\", \"recordings\"");
+  require(texts == 1, node.where(),
+          ": expected one of \"questions\", \"dialogues\", \"sentences\", \"instructions\", \"recordings\", "
+          "\"inaudible\"");
   source.share = node.number("share", 0);
   source.copies = node.integer("copies", 0);
   node.finish();
   require(source.share >= 0 && source.copies >= 0 && (source.share > 0) != (source.copies > 0), node.where(),
           ": expected either \"share\" (of the recipe's \"rows\") or \"copies\" (of each text), above zero");
   require(source.copies == 0 || !source.questions, node.where(), ": questions are drawn by \"share\"");
+  require(source.copies == 0 || source.lengths.empty(), node.where(), ": random codes are drawn by \"share\"");
   require(source.copies <= 1000, node.where(), ": \"copies\" must be at most 1000");
   return source;
 }
@@ -144,6 +187,17 @@ void append_cycled(const std::vector<SynthesisRow>& items, int64_t count, int64_
   }
 }
 
+SynthesisRow dialogue_row(std::vector<Question> questions) {
+  SynthesisRow row;
+  row.kind = questions.size() > 1 ? "dialogue" : "question";
+  for (auto& question : questions) {
+    row.earlier.push_back({std::move(question.text), std::move(question.answer), std::move(question.accept)});
+  }
+  static_cast<SynthesisTurn&>(row) = std::move(row.earlier.back());
+  row.earlier.pop_back();
+  return row;
+}
+
 std::vector<SynthesisRow> plan_rows(const std::vector<Source>& sources, int64_t drawn, uint64_t seed) {
   double total = 0, done = 0;
   for (const auto& source : sources) total += source.share;
@@ -159,13 +213,21 @@ std::vector<SynthesisRow> plan_rows(const std::vector<Source>& sources, int64_t 
     done += source.share;
     const int64_t count = std::llround(static_cast<double>(drawn) * done / total) - taken;
     taken += count;
-    if (source.questions) {
+    if (source.turns > 1) {
+      for (auto& dialogue : source.questions->draw_dialogues(count, static_cast<int>(source.turns), random.state())) {
+        rows.push_back(dialogue_row(std::move(dialogue)));
+      }
+    } else if (source.questions) {
       for (auto& question : source.questions->draw(count, random.state())) {
-        rows.push_back(
-            {std::move(question.text), std::move(question.answer), "question", std::move(question.accept), {}});
+        rows.push_back(dialogue_row({std::move(question)}));
       }
     } else {
+      const size_t first = rows.size();
       append_cycled(source.rows, count, source.join, random, rows);
+      Random lengths = Random::keyed(random.state(), stable_hash("lengths"));
+      for (size_t row = first; row < rows.size() && !source.lengths.empty(); ++row) {
+        rows[row].codes = source.lengths[lengths.below(source.lengths.size())];
+      }
     }
   }
   Random::keyed(seed, stable_hash("order")).shuffle(rows);
@@ -202,8 +264,8 @@ SynthesisRecipe read_synthesis_recipe(const std::filesystem::path& path) {
   recipe.rate = read_range(node.child("rate"), 0);
   recipe.pitch = read_range(node.child("pitch"), 0);
   recipe.noise = node.path("noise", "");
+  if (node.has("noise_split")) recipe.noise_split = parse_split(node.text("noise_split"), node.where());
   if (node.has("augmentation")) recipe.augmentation = read_augmentation(node.child("augmentation"));
-  require(recipe.noise.empty() || recipe.augmentation, path.string(), ": \"noise\" needs \"augmentation\"");
   const int64_t drawn = node.integer("rows", 0);
   std::vector<Source> sources;
   bool shares = false;
@@ -217,9 +279,21 @@ SynthesisRecipe read_synthesis_recipe(const std::filesystem::path& path) {
       drawn >= 0 && drawn <= 100'000'000 && (drawn > 0) == shares, path.string(),
       shares ? ": \"rows\" must say how many rows are drawn by share" : ": \"rows\" needs a source with a \"share\"");
   recipe.rows = plan_rows(sources, drawn, recipe.seed);
-  const bool spoken = std::ranges::any_of(recipe.rows, [](const auto& row) { return row.recording.empty(); });
-  require(!spoken || !recipe.voices.empty() || recipe.kind == SynthesisKind::kText, path.string(),
+  const auto any = [&](Utterance utterance) {
+    return std::ranges::any_of(recipe.rows, [&](const auto& row) { return row.utterance == utterance; });
+  };
+  require(!any(Utterance::kSpeech) || !recipe.voices.empty() || recipe.kind == SynthesisKind::kText, path.string(),
           ": \"voices\" must list who speaks the texts");
+  require(recipe.noise.empty() || recipe.augmentation || any(Utterance::kNoise), path.string(),
+          ": \"noise\" needs \"augmentation\"");
+  require(!recipe.noise_split || !recipe.noise.empty(), path.string(), ": \"noise_split\" needs \"noise\"");
+  const bool sequences = recipe.kind == SynthesisKind::kCodes || recipe.kind == SynthesisKind::kAudio;
+  const bool dialogues = std::ranges::any_of(recipe.rows, [](const auto& row) { return !row.earlier.empty(); });
+  require(!dialogues || sequences || recipe.kind == SynthesisKind::kText, path.string(),
+          ": dialogues can be made as codes, audio or text");
+  require(!any(Utterance::kNoise) || sequences, path.string(), ": noise can be made as codes or audio");
+  require(!any(Utterance::kRandomCodes) || recipe.kind == SynthesisKind::kCodes, path.string(),
+          ": random codes are only codes: use \"synthesize: codes\"");
   return recipe;
 }
 

@@ -8,9 +8,13 @@
 //     {recordings: TSV or FOLDER, copies: 2}; copies instead of share: each text so many times, beside "rows";
 //     sentences also take join: N (up to N of them make one text, so that clips vary in length), recordings
 //     path_contains: TEXT (only those)
+//     {dialogues: FOLDER, split: train | unseen, turns: 2, share: 0.9}: questions that follow one another
+//     {inaudible: FOLDER, as: noise, share: 0.03}: half a second to six of the recipe's noise, and an answer that says
+//     so; as: random_codes, lengths: TOKEN_FILE instead: codes drawn at random, as many as a row there has
 //   voices: a list of {names: [VOICE, ...], weight: 1}; the weight is shared by the names
 //   rate, pitch: {min: 0.9, max: 1.2}, relative to the voice's own
 //   augmentation: AugmentationConfig's fields; without it nothing is changed      noise: TSV with the column path
+//   noise_split: train | unseen: only these recordings of it (every fifth is unseen); without it all of them
 #pragma once
 #include <cstdint>
 #include <filesystem>
@@ -19,16 +23,30 @@
 #include <vector>
 
 #include "audio/augmentation.h"
+#include "data/corpus.h"
 
 namespace ichigo {
 
 enum class SynthesisKind { kCodes, kFeatures, kMel, kAudio, kText };
 
-struct SynthesisRow {
+struct SynthesisTurn {
   std::string text, answer;
-  std::string kind;                 // "question", "instruction" or "transcript"
   std::vector<std::string> accept;  // what marks an answer as right
-  std::filesystem::path recording;  // a person's recording of the text; empty: a voice speaks it
+};
+
+enum class Utterance {
+  kSpeech,       // a voice speaks the text
+  kRecording,    // a person has spoken it
+  kNoise,        // nobody says anything
+  kRandomCodes,  // no sound at all, only codes
+};
+
+struct SynthesisRow : SynthesisTurn {
+  std::string kind;  // "question", "dialogue", "instruction", "transcript" or "inaudible"
+  Utterance utterance = Utterance::kSpeech;
+  std::filesystem::path recording;     // kRecording
+  int64_t codes = 0;                   // kRandomCodes: how many
+  std::vector<SynthesisTurn> earlier;  // of the same dialogue, spoken by the same voice
 };
 
 struct WeightedVoice {
@@ -48,6 +66,7 @@ struct SynthesisRecipe {
   Range rate, pitch;  // of VoiceSettings
   std::optional<AugmentationConfig> augmentation;
   std::filesystem::path noise;               // a TSV with the column path; empty: none
+  std::optional<Split> noise_split;          // which of its recordings
   std::filesystem::path tokenizer, whisper;  // weights
   bool cut_to_length = true;                 // features: as SoundTokenizerConfig
   int64_t tail_frames = 0;                   // features: as SoundTokenizerConfig

@@ -10,6 +10,7 @@
 #include <nlohmann/json.hpp>
 
 #include "audio/audio_file.h"
+#include "audio/background.h"
 #include "audio/log_mel.h"
 #include "audio/resampler.h"
 #include "audio/text_to_speech.h"
@@ -23,6 +24,7 @@
 #include "data/phoneme_set.h"
 #include "data/synthesis_output.h"
 #include "data/synthesis_recipe.h"
+#include "data/token_file.h"
 #include "models/sound_tokenizer.h"
 
 namespace ichigo {
@@ -55,6 +57,8 @@ uint64_t hash_rows(const SynthesisRecipe& recipe) {
   for (const auto& voice : recipe.voices) add(concat(voice.name, " ", voice.weight));
   for (const auto& row : recipe.rows) {
     for (const auto& text : {row.text, row.answer, row.kind, row.recording.string()}) add(text);
+    if (row.codes > 0) add(concat(row.codes));
+    for (const auto& turn : row.earlier) add(turn.text + "\n" + turn.answer);
     if (recipe.kind != SynthesisKind::kAudio) continue;  // nothing else is written with its keys
     for (const auto& key : row.accept) add(key);
   }
@@ -129,28 +133,45 @@ class Speaker {
     if (recipe.noise.empty()) return;
     const TsvTable list = read_tsv(recipe.noise);
     for (size_t row = 0; row < list.size(); ++row) {
+      const Split split = row % 5 == 2 ? Split::kUnseen : Split::kTrain;
+      if (recipe.noise_split && *recipe.noise_split != split) continue;
       noises_.push_back(read_audio(recipe.noise.parent_path() / list.at(row, "path")));
     }
     require(!noises_.empty(), recipe.noise.string(), " lists no recordings");
   }
 
-  // 16 kHz samples of a row; sets its voice.
-  std::vector<float> speak(const SynthesisRow& row, Random& random, std::string& voice) const {
-    std::vector<float> samples;
-    if (row.recording.empty()) {
-      voice = choose(random);
-      const VoiceSettings settings{random.uniform(recipe_.rate.min, recipe_.rate.max),
-                                   random.uniform(recipe_.pitch.min, recipe_.pitch.max)};
-      const Audio audio = voices_.at(voice)->speak(row.text, settings);
-      samples = resample(audio.samples, audio.rate, kSampleRate);
-    } else {
-      voice = "recording:" + row.recording.string();
-      samples = read_audio(row.recording);
+  // 16 kHz samples of each of a row's turns; sets its voice.
+  std::vector<std::vector<float>> utter(const SynthesisRow& row, Random& random, std::string& voice) const {
+    switch (row.utterance) {
+      case Utterance::kRandomCodes:
+        voice = "random";
+        return {};
+      case Utterance::kNoise:
+        voice = "noise";
+        return {changed(background(random.uniform(0.5, 6), noises_, random), random)};
+      case Utterance::kRecording:
+        voice = "recording:" + row.recording.string();
+        return {changed(read_audio(row.recording), random)};
+      case Utterance::kSpeech:
+        break;
     }
-    return recipe_.augmentation ? augment(samples, *recipe_.augmentation, noises_, random) : samples;
+    voice = choose(random);
+    const VoiceSettings settings{random.uniform(recipe_.rate.min, recipe_.rate.max),
+                                 random.uniform(recipe_.pitch.min, recipe_.pitch.max)};
+    std::vector<std::vector<float>> turns;
+    const auto speak = [&](const std::string& text) {
+      const Audio audio = voices_.at(voice)->speak(text, settings);
+      turns.push_back(changed(resample(audio.samples, audio.rate, kSampleRate), random));
+    };
+    for (const auto& turn : row.earlier) speak(turn.text);
+    speak(row.text);
+    return turns;
   }
 
  private:
+  std::vector<float> changed(std::vector<float> samples, Random& random) const {
+    return recipe_.augmentation ? augment(samples, *recipe_.augmentation, noises_, random) : samples;
+  }
   const std::string& choose(Random& random) const {
     double left = random.uniform() * total_weight_;
     for (const auto& voice : recipe_.voices) {
@@ -165,6 +186,12 @@ class Speaker {
   std::vector<std::vector<float>> noises_;
 };
 
+std::vector<int> random_codes(int64_t count, int64_t codes, Random& random) {
+  std::vector<int> drawn(static_cast<size_t>(count));
+  for (auto& code : drawn) code = static_cast<int>(random.below(static_cast<uint64_t>(codes)));
+  return drawn;
+}
+
 SpokenRow produce(const SynthesisRecipe& recipe, const Speaker& speaker, const std::optional<SoundTokenizer>& tokenizer,
                   int64_t index) {
   thread_local bool prepared = false;
@@ -174,22 +201,27 @@ SpokenRow produce(const SynthesisRecipe& recipe, const Speaker& speaker, const s
   spoken.row = &recipe.rows[static_cast<size_t>(index)];
   if (recipe.kind == SynthesisKind::kText) return spoken;
   Random random = Random::keyed(recipe.seed, stable_hash("row"), index);
-  const std::vector<float> samples = speaker.speak(*spoken.row, random, spoken.voice);
-  spoken.seconds = static_cast<double>(samples.size()) / kSampleRate;
+  const auto turns = speaker.utter(*spoken.row, random, spoken.voice);
+  for (const auto& samples : turns) spoken.seconds += static_cast<double>(samples.size()) / kSampleRate;
   switch (recipe.kind) {
     case SynthesisKind::kCodes:
-      spoken.sound = tokenizer->encode(samples);
+      for (const auto& samples : turns) spoken.sound.push_back(tokenizer->encode(samples));
+      if (spoken.row->utterance == Utterance::kRandomCodes) {
+        spoken.sound.push_back(random_codes(spoken.row->codes, tokenizer->config().codes, random));
+      }
       break;
     case SynthesisKind::kFeatures:
-      spoken.features = encoder_features(*tokenizer, samples);
+      spoken.features = encoder_features(*tokenizer, turns.back());
       spoken.phonemes = fold_phones(espeak_phonemes(spoken.row->text));
       break;
     case SynthesisKind::kMel:
-      spoken.features = log_power_frames(samples);
+      spoken.features = log_power_frames(turns.back());
       spoken.phonemes = fold_phones(espeak_phonemes(spoken.row->text));
       break;
     case SynthesisKind::kAudio:
-      write_audio(synthesis_audio_path(recipe.output, index), samples);
+      for (size_t turn = 0; turn < turns.size(); ++turn) {
+        write_audio(synthesis_audio_path(recipe.output, index, turns.size() - 1 - turn), turns[turn]);
+      }
       break;
     case SynthesisKind::kText:
       break;
@@ -201,14 +233,23 @@ SpokenRow produce(const SynthesisRecipe& recipe, const Speaker& speaker, const s
 
 SynthesizeResult synthesize(const fs::path& recipe_path, const SynthesizeOptions& options) {
   require(options.threads >= 0 && options.limit >= 0, "threads and limit must not be negative");
-  const SynthesisRecipe recipe = read_synthesis_recipe(recipe_path);
+  require(0 <= options.shard && options.shard < options.shards, "the shard must be one of 0 to ", options.shards - 1,
+          ", not ", options.shard);
+  SynthesisRecipe recipe = read_synthesis_recipe(recipe_path);
+  const auto all = static_cast<int64_t>(recipe.rows.size());
+  const int64_t first = all * options.shard / options.shards, last = all * (options.shard + 1) / options.shards;
+  if (options.shards > 1) {
+    require(recipe.kind == SynthesisKind::kCodes || recipe.kind == SynthesisKind::kText, recipe_path.string(),
+            ": only codes and text can be made in shards");
+    recipe.output = shard_path(recipe.output, options.shard, options.shards);
+  }
   const Speaker speaker(recipe);  // first: voices speak in processes split off from this one while it is small
   std::optional<SoundTokenizer> tokenizer;
   if (recipe.hears()) tokenizer.emplace(load_tokenizer(recipe));
   check_fingerprint(recipe_path, recipe);
-  const auto output = open_synthesis_output(recipe, tokenizer ? tokenizer->config().width : kMelBands);
+  const auto output = open_synthesis_output(recipe, tokenizer ? tokenizer->config().width : kMelBands, first);
 
-  SynthesizeResult result{output->rows(), static_cast<int64_t>(recipe.rows.size()), 0, recipe.output};
+  SynthesizeResult result{output->rows(), last - first, 0, recipe.output};
   require(result.rows <= result.total, recipe.output.string(), " has more rows than the recipe asks for");
   const int64_t end = options.limit > 0 ? std::min(result.total, result.rows + options.limit) : result.total;
   // A thread waits while its voice's process speaks: two for each core keep the cores busy.
@@ -218,7 +259,7 @@ SynthesizeResult synthesize(const fs::path& recipe_path, const SynthesizeOptions
   const auto begin = std::chrono::steady_clock::now();
   try {
     parallel_ordered<SpokenRow>(
-        result.rows, end, threads, [&](int64_t index, int) { return produce(recipe, speaker, tokenizer, index); },
+        first + result.rows, first + end, threads, [&](int64_t index, int) { return produce(recipe, speaker, tokenizer, index); },
         [&](int64_t, const SpokenRow& row) {
           output->write(row);
           ++result.rows;

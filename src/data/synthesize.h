@@ -10,6 +10,9 @@ namespace ichigo {
 struct SynthesizeOptions {
   int threads = 0;    // 0: two for each core
   int64_t limit = 0;  // stop after so many more rows, resumable; 0: to the end
+  // Of codes and text: only the rows of this part, into a file of its own (shard_path), so that several processes or
+  // machines share the work. The parts together are the rows that one process would have made.
+  int64_t shard = 0, shards = 1;
 };
 
 struct SynthesizeResult {

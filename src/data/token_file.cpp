@@ -1,5 +1,8 @@
 #include "data/token_file.h"
 
+#include <algorithm>
+#include <cstdio>
+#include <iterator>
 #include <nlohmann/json.hpp>
 
 #include "base/error.h"
@@ -9,6 +12,7 @@
 namespace ichigo {
 namespace {
 
+namespace fs = std::filesystem;
 using nlohmann::json;
 
 std::vector<int> parse_codes(const json& list) {
@@ -67,6 +71,22 @@ SpeechRow parse_row(const json& line) {
   return row;
 }
 
+// Into how many shards a file is divided, by the name of any of them; 0: there are none.
+int64_t count_shards(const fs::path& path) {
+  const std::string start = path.stem().string() + "-";
+  const auto folder = path.has_parent_path() ? path.parent_path() : fs::path(".");
+  if (!fs::is_directory(folder)) return 0;
+  for (const auto& entry : fs::directory_iterator(folder)) {
+    const std::string name = entry.path().filename().string();
+    long long shard = 0, shards = 0;
+    if (name.starts_with(start) && std::sscanf(name.c_str() + start.size(), "%5lld-of-%5lld", &shard, &shards) == 2 &&
+        name == shard_path(path.filename(), shard, shards)) {
+      return shards;
+    }
+  }
+  return 0;
+}
+
 nlohmann::ordered_json turn_json(const SpeechTurn& turn) {
   nlohmann::ordered_json json;
   json["text"] = turn.text;
@@ -84,7 +104,24 @@ SpeechRow parse_token_line(std::string_view line) {
   return row;
 }
 
-std::vector<SpeechRow> read_token_file(const std::filesystem::path& path) {
+fs::path shard_path(const fs::path& path, int64_t shard, int64_t shards) {
+  char ending[32];
+  std::snprintf(ending, sizeof ending, "-%05lld-of-%05lld", static_cast<long long>(shard),
+                static_cast<long long>(shards));
+  const bool list = path.extension() == ".jsonl";
+  return (list ? fs::path(path).replace_extension() : path).string() + ending + (list ? ".jsonl" : "");
+}
+
+std::vector<SpeechRow> read_token_file(const fs::path& path) {
+  if (const auto shards = fs::exists(path) ? 0 : count_shards(path); shards > 0) {
+    std::vector<SpeechRow> rows;
+    for (int64_t shard = 0; shard < shards; ++shard) {
+      const auto part = shard_path(path, shard, shards);
+      require(fs::exists(part), "there is neither ", path.string(), " nor its shard ", part.string());
+      std::ranges::move(read_token_file(part), std::back_inserter(rows));
+    }
+    return rows;
+  }
   const MappedFile file(path);
   std::string_view rest(reinterpret_cast<const char*>(file.bytes().data()), file.bytes().size());
   std::vector<SpeechRow> rows;

@@ -31,8 +31,11 @@ struct SpeechRow : SpeechTurn {
   std::vector<SpeechTurn> earlier;  // of the same conversation, in order
 };
 
-// Throws Error naming the line that is not a row. A last line cut off by a kill is ignored.
+// Throws Error naming the line that is not a row. A last line cut off by a kill is ignored. A file that does not exist
+// is read from its shards, which must all be there.
 std::vector<SpeechRow> read_token_file(const std::filesystem::path& path);
+// "rows" or "rows.jsonl", 2, 4 -> "rows-00002-of-00004" or "rows-00002-of-00004.jsonl"
+std::filesystem::path shard_path(const std::filesystem::path& path, int64_t shard, int64_t shards);
 std::string token_file_line(const SpeechRow& row);  // with its newline
 // One line back. Throws an exception (not always Error) on a line that is not a row.
 SpeechRow parse_token_line(std::string_view line);

@@ -2,6 +2,7 @@
 
 #include "base/error.h"
 #include "data/corpus.h"
+#include "data/questions.h"
 #include "text/normalize.h"
 
 namespace ichigo {
@@ -15,18 +16,28 @@ std::string padded(const std::string& text) {
 
 std::vector<QuestionItem> read_questions(const std::filesystem::path& list, QuestionForm form, size_t limit) {
   const TsvTable table = read_tsv(list);
-  const std::string column = form == QuestionForm::kSpoken ? "path" : "text";
+  const bool spoken = form == QuestionForm::kSpoken;
+  const std::string column = spoken ? "path" : "text", earlier = spoken ? "earlier" : "earlier_text";
   std::vector<QuestionItem> items;
   for (size_t row = 0; row < table.size() && (limit == 0 || row < limit); ++row) {
     QuestionItem item;
     item.place = table.place(row);
     const std::string& question = table.at(row, column);
     require(!question.empty(), item.place, ": the column \"", column, "\" is empty");
-    if (form == QuestionForm::kSpoken) {
-      item.path = list.parent_path() / question;
-      require(std::filesystem::exists(item.path), item.place, ": there is no recording ", item.path.string());
+    const auto recording = [&](const std::string& name) {
+      const auto path = list.parent_path() / name;
+      require(std::filesystem::exists(path), item.place, ": there is no recording ", path.string());
+      return path;
+    };
+    if (spoken) {
+      item.path = recording(question);
     } else {
       item.text = question;
+    }
+    if (table.has(earlier)) {
+      for (const auto& turn : split_alternatives(table.at(row, earlier))) {
+        item.earlier.push_back(spoken ? recording(turn).string() : turn);
+      }
     }
     for (auto& answer : split_alternatives(table.at(row, "answer"))) {
       require(padded(answer).size() > 2, item.place, ": the accepted answer \"", answer, "\" has no words");
@@ -58,6 +69,7 @@ QuestionScore evaluate_questions(
     }
     const bool right = is_right(given, item.answers);
     score.right += right ? 1 : 0;
+    score.unheard += is_right(given, inaudible_keys()) ? 1 : 0;
     ++score.items;
     if (report) report(item, given, right);
   }

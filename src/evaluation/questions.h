@@ -13,12 +13,15 @@ struct QuestionItem {
   std::string text;                  // the typed question; empty: it is spoken only
   std::vector<std::string> answers;  // any of these is right
   std::string place;                 // "list.tsv:12", for messages
+  // Asked before it in the same conversation: recordings, or typed as the question is. Their answers do not count.
+  std::vector<std::string> earlier;
 };
 
 enum class QuestionForm { kSpoken, kTyped };
 
-// A TSV with the columns path (spoken) or text (typed), and answer: accepted answers split by |. Other columns are
-// ignored; paths are relative to the list's folder. The first `limit` rows, or all when it is 0.
+// A TSV with the columns path (spoken) or text (typed), and answer: accepted answers split by |. A list of dialogues
+// also has earlier (recordings) or earlier_text, split by |. Other columns are ignored; paths are relative to the
+// list's folder. The first `limit` rows, or all when it is 0.
 // Throws Error naming the line: an empty cell, a recording that does not exist, no rows.
 std::vector<QuestionItem> read_questions(const std::filesystem::path& list, QuestionForm form, size_t limit = 0);
 
@@ -27,6 +30,7 @@ bool is_right(const std::string& answer, const std::vector<std::string>& accepte
 
 struct QuestionScore {
   int64_t right = 0, items = 0;
+  int64_t unheard = 0;  // answers that say that nothing could be understood
   double accuracy() const { return items == 0 ? 0 : static_cast<double>(right) / static_cast<double>(items); }
 };
 

@@ -7,8 +7,10 @@
 
 #include <csignal>
 #include <map>
+#include <numeric>
 #include <ranges>
 #include <regex>
+#include <set>
 
 #include "audio/audio_file.h"
 #include "audio/log_mel.h"
@@ -16,6 +18,8 @@
 #include "base/random.h"
 #include "data/corpus.h"
 #include "data/feature_file.h"
+#include "data/questions.h"
+#include "data/synthesis_output.h"
 #include "data/synthesis_recipe.h"
 #include "data/token_file.h"
 #include "golden.h"
@@ -171,6 +175,98 @@ TEST_F(SynthesizeTest, MelIsTheSameWhateverHappens) {
   }
 }
 
+TEST_F(SynthesizeTest, DialoguesAndNoiseAsAudio) {
+  const auto recipe_of = [&](const std::string& name, const std::string& kind) {
+    write_file(folder_ / (name + ".yaml"),
+               "synthesize: " + kind + "\noutput: " + (folder_ / name).string() + "\nseed: 4\nrows: 6\nsources:\n" +
+                   "  - {dialogues: " + ICHIGO_SOURCE_DIR + "/data, turns: 3, share: 2}\n" + "  - {inaudible: " +
+                   ICHIGO_SOURCE_DIR + "/data, as: noise, share: 1}\nnoise: " +
+                   (folder_ / "noise/list.tsv").string() + "\nvoices: [{names: ['flite:kal16', 'flite:awb']}]\n");
+    return folder_ / (name + ".yaml");
+  };
+  run(recipe_of("whole", "audio"));
+  run(recipe_of("limited", "audio"), 1, 2);
+  run(folder_ / "limited.yaml");
+  EXPECT_EQ(without_fingerprint(contents(folder_ / "limited")), without_fingerprint(contents(folder_ / "whole")));
+
+  const auto items = read_tsv(folder_ / "whole/list.tsv");
+  ASSERT_EQ(items.size(), 6U);
+  int inaudible = 0;
+  for (size_t row = 0; row < items.size(); ++row) {
+    const auto before = split_alternatives(items.at(row, "earlier"));
+    EXPECT_EQ(before.size(), split_alternatives(items.at(row, "earlier_text")).size());
+    EXPECT_TRUE(fs::exists(folder_ / "whole" / items.at(row, "path")));
+    for (const auto& path : before) EXPECT_GT(read_audio(folder_ / "whole" / path).size(), 4000U);
+    if (items.at(row, "voice") == "noise") {
+      ++inaudible;
+      EXPECT_EQ(split_alternatives(items.at(row, "answer")), inaudible_keys());
+      EXPECT_TRUE(before.empty());
+    } else {
+      EXPECT_EQ(before.size(), 2U);
+    }
+  }
+  EXPECT_EQ(inaudible, 2);
+}
+
+TEST_F(SynthesizeTest, DialoguesAndWhatCannotBeUnderstoodAsCodes) {
+  ICHIGO_GOLDEN_OR_SKIP(tokenizer_path, "whispervq/seven_language.model");
+  ICHIGO_GOLDEN_OR_SKIP(whisper_path, "whisper/tiny-random.pt");
+  SpeechRow length;
+  length.sound.assign(37, 1);
+  write_file(folder_ / "lengths.jsonl", token_file_line(length));
+  write_file(folder_ / "codes.yaml",
+             "synthesize: codes\noutput: " + (folder_ / "codes").string() + "\nrows: 4\ntokenizer: " +
+                 tokenizer_path.string() + "\nwhisper: " + whisper_path.string() + "\nsources:\n  - {dialogues: " +
+                 ICHIGO_SOURCE_DIR + "/data, turns: 2, share: 1}\n" + "  - {inaudible: " +
+                 ICHIGO_SOURCE_DIR + "/data, as: random_codes, lengths: " +
+                 (folder_ / "lengths.jsonl").string() + ", share: 1}\nvoices: [{names: ['flite:kal16']}]\n");
+  run(folder_ / "codes.yaml");
+  int random_rows = 0;
+  const auto answers = read_inaudible_answers(std::filesystem::path(ICHIGO_SOURCE_DIR) / "data");
+  for (const auto& row : read_token_file(folder_ / "codes.jsonl")) {
+    if (row.kind == "inaudible") {
+      ++random_rows;
+      EXPECT_EQ(row.sound.size(), 37U);
+      EXPECT_GT(std::set<int>(row.sound.begin(), row.sound.end()).size(), 25U);
+      EXPECT_TRUE(std::ranges::count(answers, row.answer) > 0) << row.answer;
+      EXPECT_TRUE(row.text.empty() && row.earlier.empty());
+      continue;
+    }
+    EXPECT_EQ(row.kind, "dialogue");
+    ASSERT_EQ(row.earlier.size(), 1U);
+    EXPECT_FALSE(row.earlier[0].sound.empty());
+    EXPECT_EQ(row.seconds > 1, true);
+    EXPECT_NEAR(static_cast<double>(row.sound.size() + row.earlier[0].sound.size()), row.seconds * 25, 2);
+  }
+  EXPECT_EQ(random_rows, 2);
+}
+
+TEST_F(SynthesizeTest, NoiseIsSplitByItsList) {
+  std::string list = "path\n";
+  for (int i = 0; i < 5; ++i) {
+    const std::string name = std::to_string(i) + ".wav";
+    write_audio(folder_ / "split" / name, std::vector<float>(16000 * 8, i == 2 ? 0.5F : -0.5F));
+    list += name + "\n";
+  }
+  write_file(folder_ / "split/list.tsv", list);
+  for (const char* split : {"train", "unseen"}) {
+    write_file(folder_ / (std::string(split) + ".yaml"),
+               std::string("synthesize: audio\noutput: ") + (folder_ / split).string() + "\nrows: 12\nnoise_split: " +
+                   split + "\nnoise: " + (folder_ / "split/list.tsv").string() + "\nsources:\n  - {inaudible: " +
+                   ICHIGO_SOURCE_DIR + "/data, share: 1}\n");
+    run(folder_ / (std::string(split) + ".yaml"));
+    int above = 0, below = 0;
+    for (int row = 0; row < 12; ++row) {
+      const auto samples = read_audio(synthesis_audio_path(folder_ / split, row));
+      const double mean = std::accumulate(samples.begin(), samples.end(), 0.0) / static_cast<double>(samples.size());
+      above += mean > 1e-3 ? 1 : 0;  // a constant recording; coloured noise has nearly no mean
+      below += mean < -1e-3 ? 1 : 0;
+    }
+    EXPECT_GT(split == std::string("train") ? below : above, 3);
+    EXPECT_LT(split == std::string("train") ? above : below, 3);
+  }
+}
+
 TEST_F(SynthesizeTest, TextIsNotSpoken) {
   write_file(folder_ / "questions.tsv", "question\tanswer\nWho?\tMe.\nWhere?\tHere.\n");
   write_file(folder_ / "text.yaml", "synthesize: text\noutput: " + (folder_ / "text").string() +
@@ -184,6 +280,37 @@ TEST_F(SynthesizeTest, TextIsNotSpoken) {
     EXPECT_TRUE(row.sound.empty());
     EXPECT_EQ(row.seconds, 0);
   }
+}
+
+TEST_F(SynthesizeTest, ShardsTogetherAreTheWhole) {
+  const auto recipe_of = [&](const std::string& name) {
+    write_file(folder_ / (name + ".yaml"),
+               "synthesize: text\noutput: " + (folder_ / name).string() + "\nrows: 11\nsources: [{sentences: " +
+                   (folder_ / "sentences.txt").string() + ", share: 1}]\n");
+    return folder_ / (name + ".yaml");
+  };
+  run(recipe_of("whole"));
+  const auto path = recipe_of("parts");
+  const auto make = [&](int64_t shard) {
+    testing::internal::CaptureStderr();
+    SynthesizeOptions options;
+    options.shard = shard;
+    options.shards = 3;
+    synthesize(path, options);
+    testing::internal::GetCapturedStderr();
+  };
+  make(2);
+  make(0);
+  EXPECT_CONTAINS(error_of([&] { read_token_file(folder_ / "parts.jsonl"); }), "parts-00001-of-00003.jsonl");
+  make(1);
+  make(1);  // complete already
+  EXPECT_FALSE(fs::exists(folder_ / "parts.jsonl"));
+  std::string lines;
+  for (const auto& row : read_token_file(folder_ / "parts.jsonl")) lines += token_file_line(row);
+  EXPECT_EQ(lines, read_file(folder_ / "whole.jsonl"));
+  EXPECT_CONTAINS(error_of([&] { make(3); }), "one of 0 to 2");
+  testing::internal::GetCapturedStderr();
+  EXPECT_CONTAINS(error_of([&] { synthesize(recipe("audio", "audio"), {1, 0, 0, 2}); }), "only codes and text");
 }
 
 TEST_F(SynthesizeTest, RefusesToGoOnWithAnotherRecipeOrOtherTexts) {
@@ -273,6 +400,16 @@ TEST_F(SynthesizeTest, SaysWhatIsWrongWithARecipe) {
   EXPECT_CONTAINS(error(start + "sources: [{sentences: " + sentences + ", share: 1}]\n"), "\"rows\" must say");
   EXPECT_CONTAINS(error(start + "sources: [{sentences: " + sentences + ", copies: 1}]\n"), "\"voices\"");
   EXPECT_CONTAINS(error(start + "rate: {min: 0, max: 1}\n"), "rate");
+  const std::string inaudible = "rows: 2\nsources: [{inaudible: " ICHIGO_SOURCE_DIR "/data, share: 1";
+  EXPECT_CONTAINS(error(start + inaudible + ", as: music}]\n"), "\"as\" must be noise or random_codes");
+  EXPECT_CONTAINS(error("synthesize: mel\noutput: x\n" + inaudible + "}]\n"), "noise can be made as codes or audio");
+  SpeechRow row;
+  row.sound = {1};
+  write_file(folder_ / "lengths.jsonl", token_file_line(row));
+  EXPECT_CONTAINS(error(start + inaudible + ", as: random_codes, lengths: " + (folder_ / "lengths.jsonl").string() +
+                        "}]\n"),
+                  "random codes are only codes");
+  EXPECT_CONTAINS(error(start + "noise_split: train\n" + inaudible + "}]\n"), "\"noise_split\" needs \"noise\"");
   EXPECT_CONTAINS(error(start + "augmentation: {probability: 3}\n"), "augmentation");
   EXPECT_FALSE(fs::exists(folder_ / "bad"));
 }

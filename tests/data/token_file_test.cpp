@@ -14,7 +14,7 @@ const SpeechRow kRow{{"say \"hé\"\n", "done", {3, 3, 471}, {}}, 1, "question", 
 
 TEST(TokenFile, ComesBackAsWritten) {
   const test::TemporaryFolder folder;
-  write_file(folder / "t.jsonl", token_file_line({0, "typed", "", "transcript", "", 0, {}}) + token_file_line(kRow));
+  write_file(folder / "t.jsonl", token_file_line({{"typed", "", {}, {}}, 0, "transcript", "", 0, {}}) + token_file_line(kRow));
   const auto rows = read_token_file(folder / "t.jsonl");
   ASSERT_EQ(rows.size(), 2U);
   EXPECT_TRUE(rows[0].sound.empty());

@@ -35,6 +35,22 @@ TEST(Questions, ReadsColumnsByName) {
   EXPECT_EQ(read_questions(folder / "list.tsv", QuestionForm::kTyped)[0].text, "What?");
 }
 
+TEST(Questions, ReadsTheTurnsBefore) {
+  const test::TemporaryFolder folder;
+  for (const char* name : {"a.wav", "b.wav", "c.wav"}) write_file(folder / name, "x");
+  write_file(folder / "list.tsv",
+             "path\ttext\tanswer\tearlier\tearlier_text\nc.wav\tAnd there?\tyen\ta.wav|b.wav\tHello.|What?\n"
+             "a.wav\tHi.\thello\t\t\n");
+  const auto spoken = read_questions(folder / "list.tsv", QuestionForm::kSpoken);
+  EXPECT_EQ(spoken[0].earlier, (std::vector<std::string>{folder / "a.wav", folder / "b.wav"}));
+  EXPECT_TRUE(spoken[1].earlier.empty());
+  const auto typed = read_questions(folder / "list.tsv", QuestionForm::kTyped);
+  EXPECT_EQ(typed[0].earlier, (std::vector<std::string>{"Hello.", "What?"}));
+  std::filesystem::remove(folder / "b.wav");
+  EXPECT_CONTAINS(test::error_of([&] { read_questions(folder / "list.tsv", QuestionForm::kSpoken); }),
+                  "list.tsv:2: there is no recording");
+}
+
 TEST(Questions, SaysWhatIsWrongWithAList) {
   const test::TemporaryFolder folder;
   const auto message = [&](const std::string& list, QuestionForm form = QuestionForm::kTyped) {

@@ -44,7 +44,8 @@ DecoderRecipe DecoderRecipe::read(const std::filesystem::path& path) {
   recipe.checkpointing = node.flag("activation_checkpointing", recipe.checkpointing);
   recipe.bf16 = node.flag("bf16", recipe.bf16);
   recipe.schedule = ScheduleConfig::read(node, {3e-4, 50, 1000, 0.0});
-  recipe.optimizer.beta2 = node.number("beta2", 0.95);
+  recipe.optimizer_kind = parse_optimizer(node.text("optimizer", "adamw"));
+  recipe.optimizer.beta2 = node.number("beta2", recipe.optimizer_kind == OptimizerKind::kLion ? 0.99 : 0.95);
   recipe.optimizer.weight_decay = node.number("weight_decay", 0.01);
   recipe.optimizer.clip = node.number("clip", 1.0);
   recipe.mixture = sources(node, "mixture");

@@ -5,7 +5,7 @@
 
 #include "data/mixture.h"
 #include "training/letter_loss.h"
-#include "training/optimizer.h"
+#include "training/optimizer_choice.h"
 #include "training/schedule.h"
 
 namespace ichigo {
@@ -16,7 +16,8 @@ struct DecoderRecipe {
   // their phones (the folder of a sound tokenizer trained with CTC).
   std::filesystem::path codebook, spelling;
   std::vector<MixtureSource> mixture, validation;
-  AdamWConfig optimizer;
+  OptimizerKind optimizer_kind = OptimizerKind::kAdamW;
+  OptimizerConfig optimizer;
   ScheduleConfig schedule;
   LossMask loss = LossMask::kAnswer;
   LetterLossConfig letters;

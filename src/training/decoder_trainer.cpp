@@ -1,6 +1,6 @@
 // Teaches a Llama decoder sound tokens: stage 1 (transcribed speech) and stage 2 (spoken instructions, transcription,
 // text) of Ichigo's recipe (arXiv 2410.15316, section 3). Not here: the recipe (training/decoder_recipe), the mixture
-// (data/mixture), the arithmetic of AdamW (training/optimizer).
+// (data/mixture), the optimisers (training/optimizer).
 #include <ATen/ATen.h>
 
 #include <chrono>
@@ -21,7 +21,6 @@
 #include "training/decoder_recipe.h"
 #include "training/letter_loss.h"
 #include "training/metrics.h"
-#include "training/optimizer.h"
 #include "training/trainers.h"
 #include "weights/base_weights.h"
 #include "weights/safetensors.h"
@@ -114,7 +113,7 @@ class DecoderTrainer {
       letters_.emplace(config.hidden_size, dtype, recipe_.seed, recipe_.letters.start);
       for (auto& parameter : letters_->parameters()) to.push_back(parameter);
     }
-    optimizer_ = std::make_unique<AdamW>(to, recipe_.optimizer, masters_);
+    optimizer_ = make_optimizer(recipe_.optimizer_kind, to, recipe_.optimizer, config.head_dim, masters_);
     masters_.clear();
     for (auto& [name, parameter] : to) parameter.set_requires_grad(true);
   }
@@ -242,7 +241,7 @@ class DecoderTrainer {
   std::shared_ptr<Llama> model_;
   std::optional<LetterLoss> letters_;
   std::map<std::string, at::Tensor> masters_;
-  std::unique_ptr<AdamW> optimizer_;
+  std::unique_ptr<Optimizer> optimizer_;
   int64_t completed_ = 0, tokens_ = 0;
 };
 

@@ -12,7 +12,7 @@
 #include "base/error.h"
 #include "base/recipe.h"
 #include "nn/kernels/row_kernels.h"
-#include "training/kernels/adamw.h"
+#include "training/kernels/optimizer_kernels.h"
 
 namespace ichigo {
 namespace {
@@ -41,16 +41,16 @@ void parallel_elements(int64_t count, Function function) {
 
 }  // namespace
 
-void AdamWConfig::validate() const {
-  require(beta1 >= 0 && beta1 < 1 && beta2 >= 0 && beta2 < 1, "AdamW's betas must be in [0, 1), not ", beta1, " and ",
-          beta2);
-  require(epsilon > 0, "AdamW's epsilon must be above 0, not ", epsilon);
+void OptimizerConfig::validate() const {
+  require(beta1 >= 0 && beta1 < 1 && beta2 >= 0 && beta2 < 1, "the optimiser's betas must be in [0, 1), not ", beta1,
+          " and ", beta2);
+  require(epsilon > 0, "the optimiser's epsilon must be above 0, not ", epsilon);
   require(weight_decay >= 0, "weight decay must be 0 or more, not ", weight_decay);
   require(clip >= 0, "the gradient clip must be 0 (none) or more, not ", clip);
 }
 
-AdamWConfig AdamWConfig::read(RecipeNode& recipe, const AdamWConfig& defaults) {
-  AdamWConfig config = defaults;
+OptimizerConfig OptimizerConfig::read(RecipeNode& recipe, const OptimizerConfig& defaults) {
+  OptimizerConfig config = defaults;
   config.beta1 = recipe.number("beta1", defaults.beta1);
   config.beta2 = recipe.number("beta2", defaults.beta2);
   config.weight_decay = recipe.number("weight_decay", defaults.weight_decay);
@@ -59,11 +59,12 @@ AdamWConfig AdamWConfig::read(RecipeNode& recipe, const AdamWConfig& defaults) {
   return config;
 }
 
-std::vector<double> AdamWConfig::values() const {
+std::vector<double> OptimizerConfig::values() const {
   return {beta1, beta2, weight_decay, clip};
 }
 
-AdamW::AdamW(NamedParameters parameters, const AdamWConfig& config, const std::map<std::string, at::Tensor>& masters)
+Optimizer::Optimizer(NamedParameters parameters, const OptimizerConfig& config,
+                     const std::map<std::string, at::Tensor>& masters)
     : config_(config) {
   config.validate();
   for (auto& [name, parameter] : parameters) {
@@ -82,12 +83,11 @@ AdamW::AdamW(NamedParameters parameters, const AdamWConfig& config, const std::m
       if (is_bfloat16(slot.parameter)) values.copy_(slot.master);
     }
     slot.first = at::zeros_like(slot.master);
-    slot.second = at::zeros_like(slot.master);
     slots_.push_back(std::move(slot));
   }
 }
 
-void AdamW::accumulate() {
+void Optimizer::accumulate() {
   for (auto& slot : slots_) {
     auto& stored = slot.parameter.mutable_grad();
     if (!stored.defined()) continue;
@@ -124,7 +124,7 @@ void AdamW::accumulate() {
   }
 }
 
-double AdamW::step(double learning_rate, double scale) {
+double Optimizer::step(double learning_rate, double scale) {
   std::vector<Chunk> chunks;
   const bool on_cpu = slots_.empty() || slots_.front().parameter.is_cpu();
   for (size_t i = 0; i < slots_.size(); ++i) {
@@ -136,9 +136,9 @@ double AdamW::step(double learning_rate, double scale) {
         slot.gradient = at::zeros_like(slot.master);
       }
     }
-    const int64_t size = slot.master.numel();
-    for (int64_t begin = 0; on_cpu && begin < size; begin += kChunk) {
-      chunks.push_back({i, begin, std::min(kChunk, size - begin)});
+    const int64_t size = slot.master.numel(), chunk = slot.block * std::max<int64_t>(1, kChunk / slot.block);
+    for (int64_t begin = 0; on_cpu && begin < size; begin += chunk) {
+      chunks.push_back({i, begin, std::min(chunk, size - begin)});
     }
   }
   double squares = 0;
@@ -154,35 +154,24 @@ double AdamW::step(double learning_rate, double scale) {
   } else {
     for (const auto& slot : slots_) squares += slot.gradient.square().sum(at::kDouble).item<double>();
   }
-  const double norm = std::sqrt(squares) * scale;
+  const double norm = std::sqrt(sum_over_ranks_ ? sum_over_ranks_(squares) : squares) * scale;
   require(std::isfinite(norm), "the gradient of step ", steps_ + 1,
           " is not finite; lower the learning rate and go on from the newest checkpoint");
   if (config_.clip > 0) scale *= std::min(1.0, config_.clip / (norm + 1e-6));
 
   ++steps_;
-  const double first_correction = 1 - std::pow(config_.beta1, static_cast<double>(steps_));
-  const double second_correction = std::sqrt(1 - std::pow(config_.beta2, static_cast<double>(steps_)));
-  auto decay_of = [&](const Slot& slot) {
+  auto update_of = [&](const Slot& slot) {
     const bool decays = config_.decay_vectors || slot.master.dim() > 1;
-    return 1 - (decays ? learning_rate * config_.weight_decay : 0);
+    return Update{learning_rate, scale, 1 - (decays ? learning_rate * config_.weight_decay : 0)};
   };
   if (on_cpu) {
     at::parallel_for(0, static_cast<int64_t>(chunks.size()), 1, [&](int64_t begin, int64_t end) {
       for (int64_t c = begin; c < end; ++c) {
         auto& slot = slots_[chunks[c].slot];
         const int64_t offset = chunks[c].begin, count = chunks[c].count;
-        const kernels::AdamWStep step{static_cast<float>(scale),
-                                      static_cast<float>(decay_of(slot)),
-                                      static_cast<float>(config_.beta1),
-                                      static_cast<float>(config_.beta2),
-                                      static_cast<float>(learning_rate / first_correction),
-                                      static_cast<float>(second_correction),
-                                      static_cast<float>(config_.epsilon)};
-        float* master = slot.master.mutable_data_ptr<float>() + offset;
-        kernels::adamw(count, step, slot.gradient.const_data_ptr<float>() + offset, master,
-                       slot.first.mutable_data_ptr<float>() + offset, slot.second.mutable_data_ptr<float>() + offset);
+        update_elements(slot, offset, count, update_of(slot));
         if (is_bfloat16(slot.parameter)) {
-          kernels::narrow(master, mutable_bits(slot.parameter) + offset, count);
+          kernels::narrow(slot.master.const_data_ptr<float>() + offset, mutable_bits(slot.parameter) + offset, count);
         }
       }
     });
@@ -190,11 +179,7 @@ double AdamW::step(double learning_rate, double scale) {
     const at::NoGradGuard no_gradient;
     for (auto& slot : slots_) {
       slot.gradient.mul_(scale);
-      slot.master.mul_(decay_of(slot));
-      slot.first.lerp_(slot.gradient, 1 - config_.beta1);
-      slot.second.mul_(config_.beta2).addcmul_(slot.gradient, slot.gradient, 1 - config_.beta2);
-      const auto denominator = slot.second.sqrt().div_(second_correction).add_(config_.epsilon);
-      slot.master.addcdiv_(slot.first, denominator, -learning_rate / first_correction);
+      update_tensor(slot, update_of(slot));
       if (is_bfloat16(slot.parameter)) slot.parameter.detach().copy_(slot.master);
     }
   }
@@ -202,37 +187,42 @@ double AdamW::step(double learning_rate, double scale) {
   return norm;
 }
 
-std::map<std::string, at::Tensor> AdamW::state() const {
+std::map<std::string, at::Tensor> Optimizer::state() const {
   std::map<std::string, at::Tensor> state;
   for (const auto& slot : slots_) {
     state[slot.name + ".master"] = slot.master;
     state[slot.name + ".first"] = slot.first;
-    state[slot.name + ".second"] = slot.second;
+    if (slot.second.defined()) state[slot.name + ".second"] = slot.second;
   }
   state["steps"] = at::full({1}, steps_, at::kLong);
   return state;
 }
 
-void AdamW::load_state(const std::map<std::string, at::Tensor>& state) {
+void Optimizer::load_state(const std::map<std::string, at::Tensor>& state) {
   auto find = [&](const std::string& name, const at::Tensor& like) -> const at::Tensor& {
     const auto found = state.find(name);
     require(found != state.end(), "the optimiser's state has no \"", name, "\"");
     require(found->second.sizes() == like.sizes() && found->second.scalar_type() == like.scalar_type(),
-            "the optimiser's state has \"", name, "\" in another shape or type than the model's ");
+            "the optimiser's state has \"", name, "\" in another shape or type than the model's");
     return found->second;
   };
   const at::NoGradGuard no_gradient;
   for (auto& slot : slots_) {
     slot.master.copy_(find(slot.name + ".master", slot.master));
     slot.first.copy_(find(slot.name + ".first", slot.first));
-    slot.second.copy_(find(slot.name + ".second", slot.second));
+    if (slot.second.defined()) {
+      slot.second.copy_(find(slot.name + ".second", slot.second));
+    } else {
+      require(!state.contains(slot.name + ".second"), "the state is another optimiser's: this one has no \"", slot.name,
+              ".second\"; go on with the optimiser that the run began with");
+    }
     if (is_bfloat16(slot.parameter)) slot.parameter.detach().copy_(slot.master);
     slot.filled = false;
   }
   steps_ = find("steps", at::empty({1}, at::kLong)).item<int64_t>();
 }
 
-std::map<std::string, at::Tensor> AdamW::master_weights() const {
+std::map<std::string, at::Tensor> Optimizer::master_weights() const {
   std::map<std::string, at::Tensor> weights;
   for (const auto& slot : slots_) weights[slot.name] = slot.master;
   return weights;

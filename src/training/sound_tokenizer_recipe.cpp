@@ -26,7 +26,7 @@ SoundTokenizerRecipe SoundTokenizerRecipe::read(const std::filesystem::path& pat
   recipe.time_mask = node.number("time_mask", recipe.time_mask);
 
   recipe.schedule = ScheduleConfig::read(node, {2e-3, 60, 0, 0.02});
-  recipe.optimizer = AdamWConfig::read(node, {.beta2 = 0.98});
+  recipe.optimizer = OptimizerConfig::read(node, {.beta2 = 0.98});
 
   RecipeNode losses = node.child("losses");
   recipe.ctc = losses.number("ctc", recipe.ctc);

@@ -15,6 +15,7 @@
 #include "base/progress.h"
 #include "base/random.h"
 #include "data/feature_file.h"
+#include "training/adamw.h"
 #include "training/checkpoint.h"
 #include "training/clip_batches.h"
 #include "training/metrics.h"

@@ -36,7 +36,7 @@ struct SoundTokenizerRecipe {
   double usage_temperature = 0.07;  // of the cosines, for those probabilities
   double decoder_seconds = 0;       // positions given to Whisper's decoder are padded to this length (0: the batch's)
   ScheduleConfig schedule;
-  AdamWConfig optimizer;
+  OptimizerConfig optimizer;
   CodebookConfig codebook;
   SoundTokenizerConfig tokenizer;
   CtcHeadConfig head;

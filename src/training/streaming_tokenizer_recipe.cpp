@@ -22,7 +22,7 @@ StreamingTokenizerRecipe StreamingTokenizerRecipe::read(const std::filesystem::p
   recipe.later_share = node.number("later_share", recipe.later_share);
   recipe.temperature = node.number("temperature", recipe.temperature);
   recipe.schedule = ScheduleConfig::read(node, {4e-4, 40, 0, 0.02});
-  recipe.optimizer = AdamWConfig::read(node, {.beta2 = 0.98});
+  recipe.optimizer = OptimizerConfig::read(node, {.beta2 = 0.98});
   RecipeNode losses = node.child("losses");
   recipe.kl = losses.number("kl", recipe.kl);
   recipe.distance = losses.number("distance", recipe.distance);

@@ -23,7 +23,7 @@ struct StreamingTokenizerRecipe {
   double kl = 1, distance = 1;  // weights of the losses
   EncoderBlocks blocks{16, 32, 25};
   ScheduleConfig schedule;
-  AdamWConfig optimizer;
+  OptimizerConfig optimizer;
 
   // Throws Error for an unknown key or a wrong value.
   static StreamingTokenizerRecipe read(const std::filesystem::path& path);

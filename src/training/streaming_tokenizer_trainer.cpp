@@ -16,6 +16,7 @@
 #include "base/random.h"
 #include "data/feature_file.h"
 #include "models/sound_tokenizer.h"
+#include "training/adamw.h"
 #include "training/checkpoint.h"
 #include "training/metrics.h"
 #include "training/streaming_tokenizer_recipe.h"

@@ -101,6 +101,15 @@ TEST_F(DecoderTrainerTest, Learns) {
   EXPECT_LT(lines.back().at("loss").get<double>(), 0.7 * lines.front().at("loss").get<double>());
 }
 
+TEST_F(DecoderTrainerTest, LearnsWithEachOptimiser) {
+  for (const std::string name : {"lion", "adam_mini"}) {
+    train(recipe(name, "optimizer: " + name + "\nletter_loss: {weight: 0.5, layer: 0}\n"), {.stop_after_steps = 4});
+    train(recipe(name, "optimizer: " + name + "\nletter_loss: {weight: 0.5, layer: 0}\n"));
+    const auto lines = metrics(folder_ / name);
+    EXPECT_LT(lines.back().at("loss").get<double>(), 0.8 * lines.front().at("loss").get<double>()) << name;
+  }
+}
+
 TEST_F(DecoderTrainerTest, CheckpointedActivationsChangeNothing) {
   train(recipe("kept", "bf16: false\n"));
   train(recipe("recomputed", "bf16: false\nactivation_checkpointing: true\n"));
@@ -122,6 +131,7 @@ TEST_F(DecoderTrainerTest, SaysWhatIsWrongWithTheRecipe) {
   EXPECT_CONTAINS(test::error_of([&] { train(recipe("a", "lerning_rate: 1\n")); }), "learning_rate");
   EXPECT_CONTAINS(test::error_of([&] { train(recipe("b", "longest_sample: -1\n")); }), "longest_sample");
   EXPECT_CONTAINS(test::error_of([&] { train(recipe("d", "letter_loss: {weight: 1, layer: 2}\n")); }), "0 to 1");
+  EXPECT_CONTAINS(test::error_of([&] { train(recipe("e", "optimizer: adam\n")); }), "adamw, lion or adam_mini");
   EXPECT_CONTAINS(test::error_of([&] { train(recipe("c", "loss: everything\n")); }), "everything");
 }
 

@@ -1,4 +1,4 @@
-#include "training/kernels/adamw.h"
+#include "training/kernels/optimizer_kernels.h"
 
 #include <bit>
 #include <cmath>
@@ -21,6 +21,30 @@ ICHIGO_CLONES void adamw(int64_t count, const AdamWStep& step, const float* __re
     first[i] = m;
     second[i] = v;
     master[i] = master[i] * s.decay - s.step_size * m / (std::sqrt(v) / s.second_correction + s.epsilon);
+  }
+}
+
+// The sign of zero is zero: what has no gradient does not move.
+ICHIGO_CLONES void lion(int64_t count, const LionStep& step, const float* __restrict gradient, float* __restrict master,
+                        float* __restrict first) {
+  const LionStep s = step;
+  for (int64_t i = 0; i < count; ++i) {
+    const float g = gradient[i] * s.gradient_scale;
+    const float update = first[i] * s.beta1 + g * (1.0F - s.beta1);
+    const float sign = static_cast<float>(update > 0) - static_cast<float>(update < 0);
+    first[i] = first[i] * s.beta2 + g * (1.0F - s.beta2);
+    master[i] = master[i] * s.decay - s.learning_rate * sign;
+  }
+}
+
+ICHIGO_CLONES void momentum(int64_t count, const MomentumStep& step, const float* __restrict gradient,
+                            float* __restrict master, float* __restrict first) {
+  const MomentumStep s = step;
+  for (int64_t i = 0; i < count; ++i) {
+    const float g = gradient[i] * s.gradient_scale;
+    const float m = first[i] + (g - first[i]) * (1.0F - s.beta1);
+    first[i] = m;
+    master[i] = master[i] * s.decay - s.step_size * m;
   }
 }
 

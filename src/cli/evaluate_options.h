@@ -46,5 +46,6 @@ void add_evaluate_questions_command(CLI::App& evaluate);
 void add_evaluate_transcripts_command(CLI::App& evaluate);
 void add_evaluate_tokenizer_command(CLI::App& evaluate);
 void add_evaluate_perplexity_command(CLI::App& evaluate);
+void add_evaluate_runs_command(CLI::App& evaluate);
 
 }  // namespace ichigo

@@ -4,7 +4,6 @@
 #include <fstream>
 #include <map>
 #include <sstream>
-#include <vector>
 
 #include "base/atomic_file.h"
 #include "base/error.h"
@@ -42,15 +41,21 @@ void MetricsLog::write(const nlohmann::json& line) {
   require(file.good(), "cannot write ", path_.string(), "; is the disk full?");
 }
 
-std::filesystem::path plot_metrics(const std::filesystem::path& run) {
-  std::map<std::string, std::vector<std::pair<int64_t, double>>> curves;
+std::vector<nlohmann::json> read_metrics(const std::filesystem::path& run) {
+  std::vector<nlohmann::json> steps;
   std::istringstream lines(read_file(run / kMetrics));
   for (std::string text; std::getline(lines, text);) {
-    const auto line = nlohmann::json::parse(text, nullptr, false);
-    const int64_t step = step_of(line);
-    if (step < 0) continue;
+    auto line = nlohmann::json::parse(text, nullptr, false);
+    if (step_of(line) >= 0) steps.push_back(std::move(line));
+  }
+  return steps;
+}
+
+std::filesystem::path plot_metrics(const std::filesystem::path& run) {
+  std::map<std::string, std::vector<std::pair<int64_t, double>>> curves;
+  for (const auto& line : read_metrics(run)) {
     for (const auto& [key, value] : line.items()) {
-      if (key != "step" && value.is_number()) curves[key].emplace_back(step, value.get<double>());
+      if (key != "step" && value.is_number()) curves[key].emplace_back(step_of(line), value.get<double>());
     }
   }
   require(!curves.empty(), (run / kMetrics).string(), " holds no numbers to draw yet");

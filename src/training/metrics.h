@@ -2,6 +2,7 @@
 #pragma once
 #include <filesystem>
 #include <nlohmann/json.hpp>
+#include <vector>
 
 namespace ichigo {
 
@@ -15,6 +16,8 @@ class MetricsLog {
   std::filesystem::path path_;
 };
 
+// The steps of RUN/metrics.jsonl in order; lines that are none (cut off by a kill) are left out. Throws Error.
+std::vector<nlohmann::json> read_metrics(const std::filesystem::path& run);
 // Draws every numeric key of RUN/metrics.jsonl over "step" into RUN/curves.svg with gnuplot. Throws Error without it.
 std::filesystem::path plot_metrics(const std::filesystem::path& run);
 

@@ -2,6 +2,7 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <cmath>
 #include <cstdio>
 #include <memory>
 #include <nlohmann/json.hpp>
@@ -9,6 +10,7 @@
 
 #include "base/atomic_file.h"
 #include "base/error.h"
+#include "data/token_file.h"
 #include "text/json_text.h"
 #include "text/sound_vocabulary.h"
 #include "weights/gguf.h"
@@ -89,10 +91,32 @@ ordered_json describe(const WeightFile& file) {
   return result;
 }
 
+ordered_json describe_rows(const fs::path& path) {
+  int64_t spoken = 0, codes = 0, turns = 0, dialogues = 0;
+  double seconds = 0;
+  std::map<std::string, int64_t> kinds;
+  std::set<std::string> voices;
+  const auto rows = read_token_file(path);
+  for (const auto& row : rows) {
+    ++kinds[row.kind];
+    turns += 1 + std::ssize(row.earlier);
+    dialogues += row.earlier.empty() ? 0 : 1;
+    seconds += row.seconds;
+    codes += std::ssize(row.sound);
+    for (const auto& turn : row.earlier) codes += std::ssize(turn.sound);
+    if (row.sound.empty()) continue;
+    ++spoken;
+    voices.insert(row.voice.starts_with("recording:") ? "recording" : row.voice);
+  }
+  return {{"path", path.string()}, {"kind", "training rows"}, {"rows", rows.size()},  {"kinds", kinds},
+          {"spoken", spoken},      {"hours", std::round(seconds / 36) / 100},          {"turns", turns},       {"dialogues", dialogues},
+          {"sound_codes", codes},  {"voices", voices.size()}};
+}
+
 void print(const ordered_json& description) {
   for (const auto& [key, value] : description.items()) {
     std::string text;
-    if (key == "types") {
+    if (value.is_object()) {
       for (const auto& [type, count] : value.items()) text += (text.empty() ? "" : ", ") + count.dump() + " " + type;
     } else {
       text = value.is_string() ? value.get<std::string>() : json_line(value);
@@ -109,12 +133,20 @@ void add_inspect_command(CLI::App& app) {
     bool tensors = false, as_json = false;
   };
   auto arguments = std::make_shared<Arguments>();
-  auto* command = app.add_subcommand("inspect", "Say what a weight file or model folder holds");
-  command->add_option("path", arguments->path, "safetensors, GGUF, PyTorch or CTranslate2 file, or a model's folder")
+  auto* command = app.add_subcommand("inspect", "Say what a weight file, a model folder or a file of training rows holds");
+  command
+      ->add_option("path", arguments->path,
+                   "safetensors, GGUF, PyTorch or CTranslate2 file, a model's folder, or training rows (.jsonl)")
       ->required();
   command->add_flag("--tensors", arguments->tensors, "List every tensor with its type and shape");
   command->add_flag("--json", arguments->as_json, "Print one JSON object");
   command->callback([arguments] {
+    if (fs::path(arguments->path).extension() == ".jsonl") {
+      const ordered_json description = describe_rows(arguments->path);
+      if (!arguments->as_json) return print(description);
+      std::printf("%s\n", json_line(description).c_str());
+      return;
+    }
     const auto file = open_weights(arguments->path);
     ordered_json description = describe(*file);
     if (arguments->as_json) {

@@ -188,6 +188,31 @@ TEST_F(Commands, InspectSaysWhatAModelHolds) {
   EXPECT_COMPLAINS(run_program({"inspect", recording_}), 1, "no weight file");
 }
 
+TEST_F(Commands, InspectSumsUpTrainingRows) {
+  write_file(folder_ / "rows.jsonl",
+             R"({"index":0,"text":"a","answer":"b","kind":"question","voice":"x","seconds":36,"sound":[1,2,3]})"
+             "\n"
+             R"({"index":1,"text":"a","answer":"b","kind":"dialogue","voice":"y","seconds":72,"sound":[1],)"
+             R"("earlier":[{"text":"c","answer":"d","sound":[4,5]}]})"
+             "\n"
+             R"({"index":2,"text":"a","answer":"b","kind":"question","voice":"","seconds":0,"sound":[]})"
+             "\n");
+  const auto inspected = run_program({"inspect", folder_ / "rows.jsonl", "--json"});
+  ASSERT_EQ(inspected.code, 0) << inspected.err;
+  const json rows = json::parse(inspected.out);
+  EXPECT_EQ(rows["rows"], 3);
+  EXPECT_EQ(rows["kinds"], (json{{"question", 2}, {"dialogue", 1}}));
+  EXPECT_EQ(rows["hours"], 0.03);
+  EXPECT_EQ(rows["spoken"], 2);
+  EXPECT_EQ(rows["turns"], 4);
+  EXPECT_EQ(rows["dialogues"], 1);
+  EXPECT_EQ(rows["sound_codes"], 6);
+  EXPECT_EQ(rows["voices"], 2);
+  EXPECT_CONTAINS(run_program({"inspect", folder_ / "rows.jsonl"}).out, "1 dialogue, 2 question");
+  write_file(folder_ / "rows.jsonl", "{}\n");
+  EXPECT_COMPLAINS(run_program({"inspect", folder_ / "rows.jsonl"}), 1, "rows.jsonl:1: not a row");
+}
+
 TEST_F(Commands, AGgufFileHearsWithTheEarThatIsNamed) {
   const std::string gguf = folder_ / "decoder.gguf";
   ASSERT_EQ(run_program({"convert", model_, gguf, "--to", "gguf", "--type", "bf16"}).code, 0);

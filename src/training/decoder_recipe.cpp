@@ -21,9 +21,10 @@ std::vector<MixtureSource> sources(RecipeNode& node, const std::string& key) {
 DecoderRecipe DecoderRecipe::read(const std::filesystem::path& path) {
   RecipeNode node = read_recipe(path);
   DecoderRecipe recipe;
-  node.text("train");
+  require(node.text("train") == "decoder", path.string(), ": \"train\" must be decoder");
   recipe.output = node.path("output");
   recipe.base = node.path("base");
+  recipe.shape = node.text("shape", "");
   recipe.codebook = node.path("codebook", "");
   recipe.spelling = node.path("spelling", "");
   recipe.codes = node.integer("codes", recipe.codes);

@@ -12,6 +12,7 @@ namespace ichigo {
 
 struct DecoderRecipe {
   std::filesystem::path output, base;
+  std::string shape;  // of the base (models/named_shape): for a plan that is made before the base is there
   // How the rows of new sound tokens begin: alike for like vectors (a sound tokenizer's weights), or as the letters of
   // their phones (the folder of a sound tokenizer trained with CTC).
   std::filesystem::path codebook, spelling;

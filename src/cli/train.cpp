@@ -6,6 +6,7 @@
 
 #include "base/device.h"
 #include "base/interrupt.h"
+#include "cli/train_plan.h"
 #include "training/metrics.h"
 #include "training/trainers.h"
 
@@ -15,8 +16,9 @@ void add_train_command(CLI::App& app) {
   struct Arguments {
     std::string recipe;
     TrainOptions options;
+    PlanOptions planning;
     int threads = 0;
-    bool plot = false;
+    bool plot = false, plan = false;
   };
   auto arguments = std::make_shared<Arguments>();
   auto* command = app.add_subcommand("train", "train what a recipe describes; goes on where a stopped run left off");
@@ -27,12 +29,30 @@ void add_train_command(CLI::App& app) {
       ->check(CLI::PositiveNumber);
   command->add_option("--threads", arguments->threads, "processor threads (0: all)")->check(CLI::NonNegativeNumber);
   command->add_flag("--plot", arguments->plot, "only draw the run's metrics as RUN/curves.svg");
+  auto* plan = command->add_flag("--plan", arguments->plan, "only print what a decoder's training will take");
+  command->add_option("--ranks", arguments->planning.ranks, "of a plan: over how many the training is divided")
+      ->check(CLI::Range(int64_t{1}, int64_t{65536}))
+      ->needs(plan);
+  command->add_option("--device-memory", arguments->planning.device_memory, "of a plan: GiB of one rank")
+      ->check(CLI::PositiveNumber)
+      ->needs(plan);
+  command->add_option("--peak", arguments->planning.peak, "of a plan: TFLOP/s of one rank (default: measured here)")
+      ->check(CLI::PositiveNumber)
+      ->needs(plan);
+  command->add_option("--share", arguments->planning.share, "of a plan: the share of the peak that training reaches")
+      ->check(CLI::Range(0.001, 1.0))
+      ->needs(plan);
+  command->add_flag("--json", arguments->planning.json, "of a plan: print one JSON object")->needs(plan);
   command->callback([arguments] {
     if (arguments->plot) {
       std::printf("%s\n", plot_metrics(run_folder(arguments->recipe)).c_str());
       return;
     }
     set_threads(arguments->threads);
+    if (arguments->plan) {
+      print_plan(arguments->recipe, arguments->planning);
+      return;
+    }
     install_interrupt_handler();
     train(arguments->recipe, arguments->options);
   });

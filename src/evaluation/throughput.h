@@ -4,13 +4,10 @@
 #include <string>
 #include <vector>
 
+#include "models/named_shape.h"
 #include "models/packed_llama.h"
 
 namespace ichigo {
-
-// The configuration of a published model by its name: "smollm2-135m", "llama-3.2-1b", "llama-3.1-8b". Throws Error that
-// lists them for another name.
-LlamaConfig named_shape(const std::string& name);
 
 // A model of this configuration with random weights, made row by row. Throws Error, before memory is taken, when it
 // needs more than is free.

@@ -56,32 +56,51 @@ struct Llama::Layer : torch::nn::Module {
   at::Tensor q_bias, k_bias, v_bias;
 };
 
-namespace {
+struct Llama::LayerCall {
+  std::function<at::Tensor(const at::Tensor&)> compute;
+  int64_t layer = 0;
+  bool recompute = false;
+  const LayerUse& use;
+  at::Tensor input, output;  // with the graph between them, unless it is computed again
+};
 
-using torch::autograd::AutogradContext;
-using torch::autograd::variable_list;
-using LayerCall = std::function<at::Tensor(const at::Tensor&)>;
-
-// Runs a layer without keeping its activations and computes it again for its gradient (Chen et al. 2016).
-class Checkpointed : public torch::autograd::Function<Checkpointed> {
+// A layer whose graph is its own: its backward pass begins and ends at one place. With `recompute` it is forgotten and
+// computed again for its gradient (Chen et al. 2016).
+class Llama::NestedLayer : public torch::autograd::Function<NestedLayer> {
  public:
-  static at::Tensor forward(AutogradContext* context, const at::Tensor& x, LayerCall* call) {
-    context->save_for_backward({x});
+  static at::Tensor forward(torch::autograd::AutogradContext* context, const at::Tensor& x, LayerCall* call) {
     context->saved_data["call"] = reinterpret_cast<int64_t>(call);
-    const at::NoGradGuard no_grad;
-    return (*call)(x);
+    if (call->use.before) call->use.before(call->layer);
+    at::Tensor output;
+    if (call->recompute) {
+      context->save_for_backward({x});
+      output = call->compute(x);
+    } else {
+      const at::AutoGradMode with_grad(true);
+      call->input = x.detach().requires_grad_(true);
+      call->output = call->compute(call->input);
+      output = call->output.detach();
+    }
+    if (call->use.after) call->use.after(call->layer, false);
+    return output;
   }
-  static variable_list backward(AutogradContext* context, variable_list gradients) {
+
+  static torch::autograd::variable_list backward(torch::autograd::AutogradContext* context,
+                                                 torch::autograd::variable_list gradients) {
     auto* call = reinterpret_cast<LayerCall*>(context->saved_data["call"].toInt());
-    at::Tensor input = context->get_saved_variables()[0].detach().requires_grad_(true);
-    const at::AutoGradMode with_grad(true);
-    const at::Tensor output = (*call)(input);
+    if (call->use.before) call->use.before(call->layer);
+    at::Tensor input = std::move(call->input), output = std::move(call->output);
+    if (call->recompute) {
+      const at::AutoGradMode with_grad(true);
+      input = context->get_saved_variables()[0].detach().requires_grad_(true);
+      output = call->compute(input);
+    }
     torch::autograd::backward({output}, {gradients[0]});
+    output.reset();
+    if (call->use.after) call->use.after(call->layer, true);
     return {input.grad(), at::Tensor()};
   }
 };
-
-}  // namespace
 
 Llama::Llama(const LlamaConfig& config, at::TensorOptions options)
     : config_(config), rotary_(config.head_dim, config.rope_theta, config.rope_scaling) {
@@ -143,15 +162,17 @@ at::Tensor Llama::forward_packed(const at::Tensor& ids, const std::vector<int64_
         return packed_attention(q, k, v, lengths, config_.head_dim, rotary_);
       });
     };
-    if (checkpointing) {
-      checkpointed_calls_.resize(layers_.size());
-      LayerCall& kept = checkpointed_calls_[&layer - layers_.data()];
-      kept = call;
-      x = Checkpointed::apply(x, &kept);
+    const int64_t index = &layer - layers_.data();
+    if ((checkpointing || use_.before) && at::GradMode::is_enabled()) {
+      calls_.resize(layers_.size());
+      calls_[index] = std::make_shared<LayerCall>(LayerCall{call, index, checkpointing, use_, {}, {}});
+      x = NestedLayer::apply(x, calls_[index].get());
     } else {
+      if (use_.before) use_.before(index);
       x = call(x);
+      if (use_.after) use_.after(index, false);
     }
-    if (tap) tap(&layer - layers_.data(), x);
+    if (tap) tap(index, x);
   }
   return rms_norm(x, norm_, config_.rms_norm_eps);
 }
@@ -188,6 +209,11 @@ std::vector<std::pair<std::string, at::Tensor>> Llama::hugging_face_parameters()
 
 bool is_embedding(const std::string& name) {
   return name == "model.embed_tokens.weight" || name == "lm_head.weight";
+}
+
+int64_t layer_of(const std::string& name) {
+  const std::string prefix = "model.layers.";
+  return name.starts_with(prefix) ? std::stoll(name.substr(prefix.size())) : -1;
 }
 
 std::vector<TensorToWrite> llama_tensors(const LlamaConfig& config, const WeightFile& weights) {

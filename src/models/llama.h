@@ -35,6 +35,13 @@ struct LlamaConfig {
   int64_t parameters() const;
 };
 
+// Told when forward_packed and its backward pass come to a layer's parameters and when they leave them, so that these
+// need not be there all the time. Behind the backward pass the parameters have their gradients.
+struct LayerUse {
+  std::function<void(int64_t layer)> before;
+  std::function<void(int64_t layer, bool backward)> after;
+};
+
 class Llama : public torch::nn::Module, public LanguageModel {
  public:
   // Parameters are uninitialised: load_llama or the caller fills them.
@@ -49,6 +56,7 @@ class Llama : public torch::nn::Module, public LanguageModel {
   // [total, hidden_size].
   at::Tensor forward_packed(const at::Tensor& ids, const std::vector<int64_t>& lengths, bool checkpointing = false,
                             const std::function<void(int64_t layer, const at::Tensor& x)>& tap = {});
+  void set_layer_use(LayerUse use) { use_ = std::move(use); }
   at::Tensor logits(const at::Tensor& hidden) override;
   // The output head's weight [vocab_size, hidden_size] (the embedding when tied).
   const at::Tensor& head() const;
@@ -59,15 +67,20 @@ class Llama : public torch::nn::Module, public LanguageModel {
 
  private:
   struct Layer;
+  struct LayerCall;
+  class NestedLayer;
   LlamaConfig config_;
   std::vector<std::shared_ptr<Layer>> layers_;
   at::Tensor embed_, norm_, head_;
   RotaryTable rotary_;
-  std::vector<std::function<at::Tensor(const at::Tensor&)>> checkpointed_calls_;  // alive until the backward pass
+  std::vector<std::shared_ptr<LayerCall>> calls_;  // of layers with a backward pass of their own: alive until then
+  LayerUse use_;
 };
 
 // Whether a tensor of this (Hugging Face) name is the embedding or the head, whose rows belong to tokens.
 bool is_embedding(const std::string& name);
+// The layer that a tensor of this name belongs to; -1: none.
+int64_t layer_of(const std::string& name);
 // All weights of a model of this configuration, in its order, to be read one by one; names and shapes are checked now.
 // Throws Error naming a missing, misshapen or unknown one.
 std::vector<TensorToWrite> llama_tensors(const LlamaConfig& config, const WeightFile& weights);

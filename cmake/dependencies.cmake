@@ -12,6 +12,17 @@ if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU" AND NOT ICHIGO_SANITIZE MATCHES "thread"
   target_link_libraries(ichigo_torch INTERFACE OpenMP::OpenMP_CXX)
 endif()
 
+# libtorch has Gloo inside but ships none of its headers, which c10d's own headers include.
+find_path(ICHIGO_GLOO_HEADERS gloo/algorithm.h PATHS ${TORCH_INCLUDE_DIRS} NO_DEFAULT_PATH)
+if(NOT ICHIGO_GLOO_HEADERS)
+  set(ICHIGO_GLOO_HEADERS ${CMAKE_BINARY_DIR}/gloo_headers)
+  foreach(header algorithm.h common/error.h context.h rendezvous/store.h transport/device.h)
+    file(GENERATE OUTPUT ${ICHIGO_GLOO_HEADERS}/gloo/${header}
+      CONTENT "#include \"${CMAKE_CURRENT_LIST_DIR}/gloo_declarations.h\"\n")
+  endforeach()
+endif()
+set_source_files_properties(src/training/process_group.cpp PROPERTIES INCLUDE_DIRECTORIES ${ICHIGO_GLOO_HEADERS})
+
 # ichigo_package(NAME pkg-config-name...)
 function(ichigo_package name)
   pkg_check_modules(${name} REQUIRED IMPORTED_TARGET ${ARGN})

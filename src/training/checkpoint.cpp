@@ -6,7 +6,6 @@
 #include <algorithm>
 #include <cctype>
 #include <cstdio>
-#include <vector>
 
 #include "base/atomic_file.h"
 #include "base/error.h"
@@ -67,17 +66,22 @@ Checkpoint read_checkpoint(int64_t step, const fs::path& folder) {
 }  // namespace
 
 void save_checkpoint(const fs::path& run, const Checkpoint& checkpoint, int keep) {
-  const fs::path final_path = checkpoint_path(run, checkpoint.step);
+  std::vector<TensorToWrite> tensors;
+  for (const auto& [name, tensor] : checkpoint.tensors) tensors.push_back({name, tensor, std::nullopt});
+  save_checkpoint(run, checkpoint.step, tensors, checkpoint.values, keep);
+}
+
+void save_checkpoint(const fs::path& run, int64_t step, const std::vector<TensorToWrite>& tensors,
+                     const nlohmann::json& values, int keep) {
+  const fs::path final_path = checkpoint_path(run, step);
   const fs::path partial = final_path.string() + ".part";
   std::error_code error;
   fs::remove_all(partial, error);
   fs::create_directories(partial, error);
   require(!error, "cannot create ", partial.string(), ": ", error.message());
   try {
-    std::vector<TensorToWrite> tensors;
-    for (const auto& [name, tensor] : checkpoint.tensors) tensors.push_back({name, tensor, std::nullopt});
     write_safetensors(partial / kTensors, tensors);
-    write_file(partial / kValues, checkpoint.values.dump(1) + "\n");
+    write_file(partial / kValues, values.dump(1) + "\n");
   } catch (...) {
     fs::remove_all(partial, error);
     throw;

@@ -8,6 +8,9 @@
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
+#include <vector>
+
+#include "weights/tensor_to_write.h"
 
 namespace ichigo {
 
@@ -19,6 +22,9 @@ struct Checkpoint {
 
 // Throws Error (a full disk, say) leaving older checkpoints as they were.
 void save_checkpoint(const std::filesystem::path& run, const Checkpoint& checkpoint, int keep = 2);
+// The same with tensors that come one by one.
+void save_checkpoint(const std::filesystem::path& run, int64_t step, const std::vector<TensorToWrite>& tensors,
+                     const nlohmann::json& values, int keep = 2);
 // The newest whole checkpoint of a run, or nothing. Partial ones are ignored.
 std::optional<Checkpoint> load_newest_checkpoint(const std::filesystem::path& run);
 // The same, of this recipe: its fingerprint is the checkpoint's value "recipe". Throws Error where it is another one.

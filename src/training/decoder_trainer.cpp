@@ -8,6 +8,7 @@
 #include <nlohmann/json.hpp>
 #include <optional>
 
+#include "base/atomic_file.h"
 #include "base/device.h"
 #include "base/error.h"
 #include "base/interrupt.h"
@@ -21,6 +22,8 @@
 #include "training/decoder_recipe.h"
 #include "training/letter_loss.h"
 #include "training/metrics.h"
+#include "training/process_group.h"
+#include "training/sharding.h"
 #include "training/trainers.h"
 #include "weights/base_weights.h"
 #include "weights/safetensors.h"
@@ -36,15 +39,17 @@ double seconds_since(Clock::time_point start) {
 
 class DecoderTrainer {
  public:
-  DecoderTrainer(const std::filesystem::path& path, DecoderRecipe recipe)
-      : recipe_(std::move(recipe)),
+  DecoderTrainer(const std::filesystem::path& path, DecoderRecipe recipe, ProcessGroup& group)
+      : group_(group),
+        recipe_(std::move(recipe)),
         base_(open_model_directory(resolve_base(recipe_.base))),
         prompt_(extended(base_.tokenizer, recipe_.codes), plain_template(base_)),
         sounds_(base_.tokenizer),
         mixture_(recipe_.mixture, prompt_, sounds_, recipe_.loss, recipe_.longest_sample, recipe_.seed) {
-    std::fprintf(stderr, "%s: %lld rows, %lld steps of %lld tokens\n", path.c_str(),
-                 static_cast<long long>(mixture_.rows()), static_cast<long long>(recipe_.schedule.total_steps),
-                 static_cast<long long>(recipe_.step_tokens));
+    group_.require_same("recipe", read_file(path));
+    group_.require_same("set of rows to train on", mixture_.state().dump());
+    say(concat(path.string(), ": ", mixture_.rows(), " rows, ", recipe_.schedule.total_steps, " steps of ",
+               recipe_.step_tokens, " tokens", group_.ranks() > 1 ? concat(", ", group_.ranks(), " ranks") : ""));
     if (!recipe_.validation.empty()) {
       Mixture validation(recipe_.validation, prompt_, sounds_, LossMask::kAnswer, recipe_.longest_sample, recipe_.seed);
       validation_ = validation.next_step(recipe_.validation_tokens, recipe_.batch_tokens);
@@ -57,15 +62,15 @@ class DecoderTrainer {
     const int64_t total = recipe_.schedule.total_steps;
     const int64_t stop = options.stop_after_steps > 0 ? std::min(total, step + options.stop_after_steps) : total;
     if (step < stop) train_steps(step, stop, options.stop_after_seconds);
-    if (completed_ == total) {
-      write_language_model(recipe_.output / "model", files_of(base_, model_->config()), ordered_weights(), {},
-                           int64_t{2} << 30);
-      if (letters_) letters_->save(recipe_.output / "letter_loss.safetensors", optimizer_->master_weights());
-      std::fprintf(stderr, "the model is in %s\n", (recipe_.output / "model").c_str());
-    }
+    if (completed_ == total) write_model();
+    group_.barrier();
   }
 
  private:
+  void say(const std::string& line) const {
+    if (group_.first()) std::fprintf(stderr, "%s\n", line.c_str());
+  }
+
   // A model that hears is trained without a system message; its template, which is saved with it, has none to add.
   static ChatTemplate plain_template(ModelDirectory& base) {
     const ChatFormat format = recognize_chat_template(base.chat_template).format;
@@ -80,7 +85,7 @@ class DecoderTrainer {
 
   void build_model() {
     LlamaConfig config = LlamaConfig::from_json(base_.config);
-    auto loaded = load_llama(config, *base_.weights, at::kFloat);
+    const auto base_tensors = llama_tensors(config, *base_.weights);
     const int64_t rows = std::max(config.vocab_size, base_.tokenizer.vocabulary_size());
     at::Tensor codebook;
     if (!recipe_.codebook.empty())
@@ -89,50 +94,85 @@ class DecoderTrainer {
     const int64_t old_rows = config.vocab_size;
     config.vocab_size = rows;
     model_ = std::make_shared<Llama>(config, at::TensorOptions().dtype(dtype));
-    const auto from = loaded->hugging_face_parameters();
-    auto to = model_->hugging_face_parameters();
-    const at::NoGradGuard no_grad;
-    // The optimiser's masters must begin from the float32 values, not from their bfloat16 roundings.
-    for (size_t i = 0; i < to.size(); ++i) {
-      const bool vocabulary = from[i].second.size(0) == old_rows && to[i].second.size(0) == rows && rows != old_rows;
-      const at::Tensor start =
-          vocabulary ? extend_embedding(from[i].second, rows, sounds_.id(0), codebook, recipe_.seed) : from[i].second;
-      if (vocabulary && !recipe_.spelling.empty()) {
-        const auto spelled = spelled_codes(recipe_.spelling, base_.tokenizer, from[i].second, recipe_.seed);
-        require(spelled.size(0) == recipe_.codes, recipe_.spelling.string(), " has ", spelled.size(0),
-                " codes, the recipe says ", recipe_.codes);
-        start.narrow(0, sounds_.id(0), recipe_.codes).copy_(spelled);
-      }
-      to[i].second.copy_(start);
-      masters_[to[i].first] = start;
-    }
+    auto parameters = model_->hugging_face_parameters();
     if (recipe_.letters.weight > 0) {
       require(0 <= recipe_.letters.layer && recipe_.letters.layer < config.num_hidden_layers, "letter_loss: layer ",
               recipe_.letters.layer, " is not one of the model's ", config.num_hidden_layers, " layers, 0 to ",
               config.num_hidden_layers - 1);
       letters_.emplace(config.hidden_size, dtype, recipe_.seed, recipe_.letters.start);
-      for (auto& parameter : letters_->parameters()) to.push_back(parameter);
+      for (auto& parameter : letters_->parameters()) parameters.push_back(parameter);
     }
-    optimizer_ = make_optimizer(recipe_.optimizer_kind, to, recipe_.optimizer, config.head_dim, masters_);
-    masters_.clear();
-    for (auto& [name, parameter] : to) parameter.set_requires_grad(true);
+    if (group_.ranks() > 1) sharding_.emplace(group_, *model_, parameters, [this] { optimizer_->accumulate(); });
+    const at::NoGradGuard no_grad;
+    // The optimiser's masters must begin from the float32 values, not from their bfloat16 roundings.
+    std::map<std::string, at::Tensor> masters;
+    for (const TensorToWrite& tensor : base_tensors) {
+      const at::Tensor from = tensor.load().to(at::kFloat);
+      const bool vocabulary = is_embedding(tensor.name) && rows != old_rows;
+      const at::Tensor start = vocabulary ? extend_embedding(from, rows, sounds_.id(0), codebook, recipe_.seed) : from;
+      if (vocabulary && !recipe_.spelling.empty()) {
+        const auto spelled = spelled_codes(recipe_.spelling, base_.tokenizer, from, recipe_.seed);
+        require(spelled.size(0) == recipe_.codes, recipe_.spelling.string(), " has ", spelled.size(0),
+                " codes, the recipe says ", recipe_.codes);
+        start.narrow(0, sounds_.id(0), recipe_.codes).copy_(spelled);
+      }
+      masters[tensor.name] = sharding_ ? sharding_->own_rows(tensor.name, start).clone() : start;
+    }
+    optimizer_ = make_optimizer(recipe_.optimizer_kind, sharding_ ? sharding_->pieces() : parameters,
+                                recipe_.optimizer, config.head_dim, masters);
+    if (sharding_) optimizer_->sum_norm_over_ranks([this](double squares) { return group_.sum(squares); });
+    for (auto& [name, parameter] : parameters) parameter.set_requires_grad(true);
   }
 
   // Returns the step to begin with.
   int64_t resume() {
     const auto checkpoint = load_newest_checkpoint(recipe_.output);
+    group_.require_same("newest checkpoint", concat(checkpoint ? checkpoint->step : 0));
     if (!checkpoint) return 0;
-    optimizer_->load_state(checkpoint->tensors);
+    optimizer_->load_state(sharding_ ? sharding_->own_part(checkpoint->tensors) : checkpoint->tensors);
     mixture_.load_state(checkpoint->values.at("mixture"));
     tokens_ = checkpoint->values.at("tokens").get<int64_t>();
     completed_ = checkpoint->step;
-    std::fprintf(stderr, "resuming after step %lld\n", static_cast<long long>(checkpoint->step));
+    say(concat("resuming after step ", checkpoint->step));
     return checkpoint->step;
   }
 
   void save(int64_t step) {
-    save_checkpoint(recipe_.output, {step, optimizer_->state(), {{"mixture", mixture_.state()}, {"tokens", tokens_}}});
+    const nlohmann::json values = {{"mixture", mixture_.state()}, {"tokens", tokens_}};
+    write_whole(whole(optimizer_->state()), [&](const std::vector<TensorToWrite>& tensors) {
+      save_checkpoint(recipe_.output, step, tensors, values);
+    });
     completed_ = step;
+  }
+
+  std::vector<TensorToWrite> whole(const std::map<std::string, at::Tensor>& state) {
+    if (sharding_) return sharding_->gathered(state);
+    std::vector<TensorToWrite> tensors;
+    for (const auto& [name, tensor] : state) tensors.emplace_back(name, tensor);
+    return tensors;
+  }
+
+  // Rank 0 writes what the others help to bring together, tensor by tensor.
+  template <typename Write>
+  void write_whole(const std::vector<TensorToWrite>& tensors, const Write& write) {
+    if (group_.first()) return write(tensors);
+    for (const TensorToWrite& tensor : tensors) tensor.load();
+  }
+
+  void write_model() {
+    std::map<std::string, TensorToWrite> masters;
+    for (const TensorToWrite& tensor : whole(optimizer_->master_weights())) masters.emplace(tensor.name, tensor);
+    std::vector<TensorToWrite> weights;
+    for (const auto& [name, parameter] : model_->hugging_face_parameters()) weights.push_back(masters.at(name));
+    write_whole(weights, [&](const std::vector<TensorToWrite>& tensors) {
+      write_language_model(recipe_.output / "model", files_of(base_, model_->config()), tensors, {}, int64_t{2} << 30);
+    });
+    if (letters_) {
+      std::map<std::string, at::Tensor> trained;
+      for (const auto& [name, parameter] : letters_->parameters()) trained[name] = masters.at(name).load();
+      if (group_.first()) letters_->save(recipe_.output / "letter_loss.safetensors", trained);
+    }
+    say(concat("the model is in ", (recipe_.output / "model").string()));
   }
 
   struct BatchLoss {
@@ -159,32 +199,55 @@ class DecoderTrainer {
     return loss;
   }
 
+  struct Sums {
+    double text = 0, letters = 0, targets = 0, tokens = 0;
+  };
+
+  // All ranks' batches: each takes every ranks()-th one. With `learn`, the optimiser has their gradients afterwards.
+  Sums run_batches(const std::vector<PackedBatch>& batches, bool learn) {
+    const at::AutoGradMode gradients(learn);
+    Sums sums;
+    if (sharding_) sharding_->gather_rest();
+    const auto ranks = static_cast<size_t>(group_.ranks());
+    for (size_t i = group_.rank(); i < (batches.size() + ranks - 1) / ranks * ranks; i += ranks) {
+      if (i < batches.size()) {
+        const BatchLoss loss = loss_of(batches[i]);
+        if (learn) loss.total.backward();
+        sums.text += loss.text;
+        sums.letters += loss.letters;
+        sums.targets += static_cast<double>(batches[i].targets.size());
+        sums.tokens += static_cast<double>(batches[i].ids.size());
+      } else {
+        sharding_->pass(learn);
+      }
+      if (learn && sharding_) sharding_->scatter_rest();
+      if (learn && !sharding_) optimizer_->accumulate();
+    }
+    if (sharding_) sharding_->free_rest();
+    const auto all = group_.sum({sums.text, sums.letters, sums.targets, sums.tokens});
+    return {all[0], all[1], all[2], all[3]};
+  }
+
   void train_steps(int64_t step, int64_t stop, double stop_seconds) {
-    const double peak = measure_matrix_peak();
+    const double peak = group_.sum(measure_matrix_peak());
     const double parameters = static_cast<double>(model_->config().parameters());
-    MetricsLog log(recipe_.output, step);
-    Progress progress("training", recipe_.schedule.total_steps, "steps", step);
+    std::optional<MetricsLog> log;
+    std::optional<Progress> progress;
+    if (group_.first()) {
+      log.emplace(recipe_.output, step);
+      progress.emplace("training", recipe_.schedule.total_steps, "steps", step);
+    }
     const auto start = Clock::now();
     int64_t run_tokens = 0;
     double busy = 0;
     for (; step < stop; ++step) {
       const auto step_start = Clock::now();
-      double loss = 0, letter_loss = 0;
-      int64_t targets = 0;
-      int64_t tokens = 0;
-      for (const auto& batch : mixture_.next_step(recipe_.step_tokens, recipe_.batch_tokens)) {
-        const BatchLoss batch_loss = loss_of(batch);
-        batch_loss.total.backward();
-        optimizer_->accumulate();
-        loss += batch_loss.text;
-        letter_loss += batch_loss.letters;
-        targets += static_cast<int64_t>(batch.targets.size());
-        tokens += static_cast<int64_t>(batch.ids.size());
-      }
+      const Sums sums = run_batches(mixture_.next_step(recipe_.step_tokens, recipe_.batch_tokens), true);
       const double rate = learning_rate(recipe_.schedule, step);
-      const double norm = optimizer_->step(rate, 1.0 / static_cast<double>(targets));
+      const double norm = optimizer_->step(rate, 1.0 / sums.targets);
       const double seconds = seconds_since(step_start);
-      loss /= static_cast<double>(targets);
+      const double loss = sums.text / sums.targets;
+      const auto tokens = static_cast<int64_t>(sums.tokens);
       require(std::isfinite(loss) && std::isfinite(norm), "training diverged at step ", step, " (loss ", loss,
               ", gradient norm ", norm, "): lower learning_rate; the checkpoint before it is kept");
       run_tokens += tokens;
@@ -195,43 +258,25 @@ class DecoderTrainer {
                              {"learning_rate", rate}, {"gradient_norm", norm},
                              {"tokens", tokens_},     {"tokens_per_s", tokens / seconds},
                              {"gflops", gflops},      {"matrix_peak_gflops", peak}};
-      if (letters_) line["letter_loss"] = letter_loss / static_cast<double>(targets);
+      if (letters_) line["letter_loss"] = sums.letters / sums.targets;
       if (!validation_.empty() && ((step + 1) % recipe_.validation_steps == 0 || step + 1 == stop)) {
-        line["validation_loss"] = validate();
+        const Sums validation = run_batches(validation_, false);
+        line["validation_loss"] = validation.text / validation.targets;
       }
-      log.write(line);
+      if (log) log->write(line);
       const double mean_gflops = 6e-9 * parameters * static_cast<double>(run_tokens) / busy;
       char detail[160];
       std::snprintf(detail, sizeof detail, "loss %.3f, %.0f tokens/s, %.0f GFLOP/s = %.0f %% of the matrix peak %.0f",
                     loss, static_cast<double>(run_tokens) / busy, mean_gflops, 100 * mean_gflops / peak, peak);
-      progress.update(step + 1, detail);
+      if (progress) progress->update(step + 1, detail);
       const bool out_of_time = stop_seconds > 0 && seconds_since(start) > stop_seconds;
-      if ((step + 1) % recipe_.checkpoint_steps == 0 || step + 1 == stop || out_of_time || interrupted())
-        save(step + 1);
-      if (out_of_time || interrupted()) break;
+      const bool last = group_.sum(out_of_time || interrupted() ? 1 : 0) > 0;
+      if ((step + 1) % recipe_.checkpoint_steps == 0 || step + 1 == stop || last) save(step + 1);
+      if (last) break;
     }
   }
 
-  // Mean loss of a fixed drawing of the validation sources.
-  double validate() {
-    const at::NoGradGuard no_grad;
-    double loss = 0;
-    size_t targets = 0;
-    for (const auto& batch : validation_) {
-      loss += loss_of(batch).text;
-      targets += batch.targets.size();
-    }
-    return loss / static_cast<double>(targets);
-  }
-
-  std::vector<TensorToWrite> ordered_weights() const {
-    const auto masters = optimizer_->master_weights();
-    std::vector<TensorToWrite> weights;
-    for (const auto& [name, parameter] : model_->hugging_face_parameters())
-      weights.emplace_back(name, masters.at(name));
-    return weights;
-  }
-
+  ProcessGroup& group_;
   DecoderRecipe recipe_;
   ModelDirectory base_;
   ChatPrompt prompt_;
@@ -240,7 +285,7 @@ class DecoderTrainer {
   std::vector<PackedBatch> validation_;  // a fixed drawing of the validation sources
   std::shared_ptr<Llama> model_;
   std::optional<LetterLoss> letters_;
-  std::map<std::string, at::Tensor> masters_;
+  std::optional<Sharding> sharding_;  // with several ranks
   std::unique_ptr<Optimizer> optimizer_;
   int64_t completed_ = 0, tokens_ = 0;
 };
@@ -248,7 +293,8 @@ class DecoderTrainer {
 }  // namespace
 
 void train_decoder(const std::filesystem::path& recipe, const TrainOptions& options) {
-  DecoderTrainer(recipe, DecoderRecipe::read(recipe)).run(options);
+  ProcessGroup group(ProcessGroupConfig::from_environment());
+  DecoderTrainer(recipe, DecoderRecipe::read(recipe), group).run(options);
 }
 
 }  // namespace ichigo

@@ -5,12 +5,15 @@
 #include "base/device.h"
 #include "base/error.h"
 #include "base/recipe.h"
+#include "training/process_group.h"
 
 namespace ichigo {
 
 void train(const std::filesystem::path& recipe, const TrainOptions& options) {
   keep_freed_memory();
   const std::string what = read_recipe(recipe).text("train");
+  require(what == "decoder" || ProcessGroupConfig::from_environment().ranks == 1, recipe.string(),
+          ": only a decoder is trained by several ranks; unset WORLD_SIZE");
   if (what == "sound_tokenizer") return train_sound_tokenizer(recipe, options);
   if (what == "streaming_tokenizer") return train_streaming_tokenizer(recipe, options);
   if (what == "decoder") return train_decoder(recipe, options);

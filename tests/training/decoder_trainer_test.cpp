@@ -1,17 +1,11 @@
 // Training a tiny decoder on sound tokens: it learns, and a run stopped half way ends bit-identical to one that was
 // not.
-#include <ATen/ATen.h>
 #include <gtest/gtest.h>
 
 #include <fstream>
-#include <nlohmann/json.hpp>
 
-#include "base/atomic_file.h"
-#include "base/error.h"
-#include "data/token_file.h"
-#include "golden.h"
-#include "models/fused_model.h"
 #include "temporary_folder.h"
+#include "tiny_decoder.h"
 #include "training/trainers.h"
 
 namespace ichigo {
@@ -19,61 +13,11 @@ namespace {
 
 class DecoderTrainerTest : public testing::Test {
  protected:
-  void SetUp() override {
-    const auto file = test::golden("tokenizer/tokenizer.json");
-    ASSERT_TRUE(file) << "tests/golden/tokenizer is part of the repository";
-    auto tokenizer = BytePairTokenizer::from_file(*file);
-    LlamaConfig config;
-    config.hidden_size = 32;
-    config.intermediate_size = 64;
-    config.num_hidden_layers = 2;
-    config.num_attention_heads = 4;
-    config.num_key_value_heads = 2;
-    config.head_dim = 8;
-    config.vocab_size = tokenizer.vocabulary_size();
-    Llama model(config);
-    at::manual_seed(3);
-    std::vector<TensorToWrite> weights;
-    for (auto& [name, parameter] : model.hugging_face_parameters()) {
-      const at::NoGradGuard no_grad;
-      if (parameter.dim() == 1) {
-        parameter.fill_(1);
-      } else {
-        parameter.normal_(0, 0.1);
-      }
-      weights.emplace_back(name, parameter.detach());
-    }
-    const auto jinja = read_file(*test::golden("tokenizer/chat_template.jinja"));
-    write_language_model(folder_ / "base", {config.to_json(), tokenizer, jinja, {tokenizer.id_of("<|eot_id|>")}},
-                         weights, {}, 1 << 30);
-    std::string lines;
-    for (int i = 0; i < 12; ++i) {
-      SpeechRow row;
-      row.index = i;
-      row.text = i % 2 == 0 ? "yes" : "no";
-      row.answer = i % 2 == 0 ? "good" : "bad";
-      row.sound.assign(4 + i % 3, i % 2);
-      lines += token_file_line(row);
-    }
-    write_file(folder_ / "rows.jsonl", lines);
-  }
-
+  void SetUp() override { test::write_tiny_decoder(folder_.path()); }
   std::filesystem::path recipe(const std::string& output, const std::string& more = "") {
-    const auto path = folder_ / (output + ".yaml");
-    write_file(path,
-               concat("train: decoder\noutput: ", (folder_ / output).string(), "\nbase: ", (folder_ / "base").string(),
-                      "\nsteps: 8\nstep_tokens: 120\nbatch_tokens: 64\nlearning_rate: 0.01\nwarmup_steps: 2\n"
-                      "checkpoint_steps: 2\nmixture:\n  - {rows: ",
-                      (folder_ / "rows.jsonl").string(), ", task: answer}\n", more));
-    return path;
+    return test::tiny_recipe(folder_.path(), output, more);
   }
-
-  static std::vector<nlohmann::json> metrics(const std::filesystem::path& run) {
-    std::ifstream file(run / "metrics.jsonl");
-    std::vector<nlohmann::json> lines;
-    for (std::string line; std::getline(file, line);) lines.push_back(nlohmann::json::parse(line));
-    return lines;
-  }
+  static std::vector<nlohmann::json> metrics(const std::filesystem::path& run) { return test::metrics_of(run); }
 
   test::TemporaryFolder folder_;
 };

@@ -1,0 +1,238 @@
+// `ichigo train` by several processes: the same losses as one, stopping and going on with another number of them, and
+// what the others say when one is lost or does not belong.
+#include <gtest/gtest.h>
+#include <netinet/in.h>
+#include <spawn.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <chrono>
+#include <csignal>
+#include <thread>
+
+#include "cli/program.h"
+#include "tiny_decoder.h"
+#include "weights/safetensors.h"
+
+namespace ichigo {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+class TrainRanksTest : public testing::Test {
+ protected:
+  void SetUp() override {
+    test::write_tiny_decoder(folder_.path());
+    const int descriptor = ::socket(AF_INET, SOCK_STREAM, 0);
+    sockaddr_in address{};
+    address.sin_family = AF_INET;
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    socklen_t size = sizeof address;
+    ::bind(descriptor, reinterpret_cast<sockaddr*>(&address), size);
+    ::getsockname(descriptor, reinterpret_cast<sockaddr*>(&address), &size);
+    ::close(descriptor);
+    port_ = ntohs(address.sin_port);
+  }
+
+  struct Rank {
+    pid_t process = 0;
+    std::filesystem::path err;
+  };
+  struct Ended {
+    int code = -1;
+    std::string err;
+  };
+
+  // `setting`: NAME=VALUE pairs, behind the usual ones.
+  Rank start(int rank, int ranks, const std::filesystem::path& recipe, const std::vector<std::string>& arguments = {},
+             const std::string& setting = "") {
+    const auto err = folder_ / concat("err-", ++started_);
+    std::string command = concat("exec env RANK=", rank, " WORLD_SIZE=", ranks,
+                                 " MASTER_ADDR=127.0.0.1 MASTER_PORT=", port_, " ICHIGO_RANK_TIMEOUT=30 ", setting, " ",
+                                 test::quoted(ICHIGO_PROGRAM), " train --threads 1 ", test::quoted(recipe));
+    for (const auto& argument : arguments) command += " " + test::quoted(argument);
+    command += " 2>" + test::quoted(err);
+    std::string shell = "sh", option = "-c";
+    char* const argv[] = {shell.data(), option.data(), command.data(), nullptr};
+    pid_t process = 0;
+    EXPECT_EQ(::posix_spawn(&process, "/bin/sh", nullptr, nullptr, argv, environ), 0);
+    return {process, err};
+  }
+
+  static Ended wait(const Rank& rank, double seconds = 60) {
+    const auto begin = Clock::now();
+    int status = 0;
+    while (::waitpid(rank.process, &status, WNOHANG) == 0) {
+      if (std::chrono::duration<double>(Clock::now() - begin).count() > seconds) {
+        ::kill(rank.process, SIGKILL);
+        ::waitpid(rank.process, &status, 0);
+        ADD_FAILURE() << "still running after " << seconds << " s: " << read_file(rank.err);
+        break;
+      }
+      std::this_thread::sleep_for(std::chrono::milliseconds(20));
+    }
+    return {WIFEXITED(status) ? WEXITSTATUS(status) : -1, read_file(rank.err)};
+  }
+
+  void train(int ranks, const std::filesystem::path& recipe, const std::vector<std::string>& arguments = {}) {
+    std::vector<Rank> group;
+    for (int rank = 0; rank < ranks; ++rank) group.push_back(start(rank, ranks, recipe, arguments));
+    for (const Rank& rank : group) {
+      const Ended ended = wait(rank);
+      EXPECT_EQ(ended.code, 0) << ended.err;
+    }
+  }
+
+  std::filesystem::path recipe(const std::string& output, const std::string& more = "") {
+    return test::tiny_recipe(folder_.path(), output, more);
+  }
+
+  // Of two runs, relative.
+  void expect_same_metrics(const std::string& run, const std::string& other, double tolerance) {
+    const auto lines = test::metrics_of(folder_ / run), others = test::metrics_of(folder_ / other);
+    ASSERT_EQ(lines.size(), 8U);
+    ASSERT_EQ(others.size(), lines.size());
+    for (size_t i = 0; i < lines.size(); ++i) {
+      for (const char* key : {"loss", "letter_loss", "validation_loss", "gradient_norm"}) {
+        ASSERT_EQ(lines[i].contains(key), others[i].contains(key));
+        if (!lines[i].contains(key)) continue;
+        const double value = lines[i][key], expected = others[i][key];
+        EXPECT_NEAR(value, expected, tolerance * expected) << key << " of step " << i;
+        worst_ = std::max(worst_, std::abs(value - expected) / expected);
+      }
+      EXPECT_EQ(lines[i].at("tokens"), others[i].at("tokens"));
+    }
+  }
+
+  // One that does not come to its end.
+  std::filesystem::path endless_recipe(const std::string& output) {
+    return test::tiny_recipe(folder_.path(), output, "", 1000000);
+  }
+
+  void wait_for_steps(const std::string& run, size_t steps) const {
+    const auto begin = Clock::now();
+    while (test::metrics_of(folder_ / run).size() < steps && Clock::now() - begin < std::chrono::seconds(60))
+      std::this_thread::sleep_for(std::chrono::milliseconds(20));
+  }
+
+  std::string validation() const {
+    return concat("validation_steps: 4\nvalidation_tokens: 150\nvalidation:\n  - {rows: ",
+                  (folder_ / "rows.jsonl").string(), ", task: answer}\n");
+  }
+
+  test::TemporaryFolder folder_;
+  int port_ = 0, started_ = 0;
+  double worst_ = 0;
+};
+
+TEST_F(TrainRanksTest, GiveTheLossesOfOne) {
+  const std::string float32 = "bf16: false\nletter_loss: {weight: 0.5, layer: 0}\n" + validation();
+  train(1, recipe("one", float32));
+  train(2, recipe("two", float32));
+  train(3, recipe("three", float32 + "activation_checkpointing: true\n"));
+  expect_same_metrics("two", "one", 1e-5);
+  expect_same_metrics("three", "one", 1e-5);
+  const auto one = open_safetensors(folder_ / "one/checkpoint-000008/state.safetensors");
+  const auto three = open_safetensors(folder_ / "three/checkpoint-000008/state.safetensors");
+  ASSERT_EQ(one->tensors().size(), three->tensors().size());
+  for (const auto& [name, info] : one->tensors()) {
+    const auto expected = one->load(name), value = three->load(name);
+    ASSERT_EQ(expected.sizes(), value.sizes()) << name;
+    EXPECT_LE((value - expected).abs().max().item<double>(), 1e-3) << name;
+  }
+  EXPECT_TRUE(std::filesystem::exists(folder_ / "three/model/config.json"));
+  EXPECT_TRUE(std::filesystem::exists(folder_ / "three/letter_loss.safetensors"));
+  std::printf("float32: losses and norms of 2 and 3 ranks within %.1e of one rank's\n", worst_);
+}
+
+TEST_F(TrainRanksTest, GiveTheLossesOfOneInBfloat16) {
+  train(1, recipe("one", validation()));
+  train(2, recipe("two", validation()));
+  expect_same_metrics("two", "one", 2e-3);
+  std::printf("bfloat16: losses and norms of 2 ranks within %.1e of one rank's\n", worst_);
+}
+
+TEST_F(TrainRanksTest, AStepMayHaveFewerBatchesThanRanks) {
+  train(1, test::tiny_recipe(folder_.path(), "one", "bf16: false\n", 8, 1000));
+  train(2, test::tiny_recipe(folder_.path(), "two", "bf16: false\n", 8, 1000));
+  expect_same_metrics("two", "one", 1e-5);
+}
+
+TEST_F(TrainRanksTest, GoOnWithAnotherNumber) {
+  train(1, recipe("whole", "bf16: false\n"));
+  train(2, recipe("fewer", "bf16: false\n"), {"--steps", "3"});
+  train(1, recipe("fewer", "bf16: false\n"));
+  train(1, recipe("more", "bf16: false\n"), {"--steps", "3"});
+  train(3, recipe("more", "bf16: false\n"), {"--steps", "2"});
+  train(2, recipe("more", "bf16: false\n"));
+  expect_same_metrics("fewer", "whole", 1e-5);
+  expect_same_metrics("more", "whole", 1e-5);
+}
+
+TEST_F(TrainRanksTest, AllEndWhenOneIsLost) {
+  for (const int lost : {0, 2}) {
+    const std::string name = concat("lost-", lost);
+    const auto path = endless_recipe(name);
+    std::vector<Rank> group;
+    for (int rank = 0; rank < 3; ++rank) group.push_back(start(rank, 3, path));
+    wait_for_steps(name, 5);
+    ::kill(group[lost].process, SIGKILL);
+    const auto killed = Clock::now();
+    for (int rank = 0; rank < 3; ++rank) {
+      const Ended ended = wait(group[rank], 30);
+      if (rank == lost) continue;
+      EXPECT_EQ(ended.code, 1);
+      const std::string complaint = ended.err.substr(ended.err.find("ichigo: "));
+      EXPECT_CONTAINS(complaint, concat("ichigo: rank ", rank, " of 3 lost another rank"));
+      EXPECT_EQ(complaint.find('\n'), complaint.size() - 1) << complaint;
+    }
+    std::printf("rank %d killed: the others ended after %.2f s\n", lost,
+                std::chrono::duration<double>(Clock::now() - killed).count());
+    // What was saved is whole.
+    train(1, path, {"--steps", "1"});
+  }
+}
+
+TEST_F(TrainRanksTest, AllEndWhenOneHangs) {
+  const auto path = endless_recipe("hangs");
+  std::vector<Rank> group;
+  for (int rank = 0; rank < 2; ++rank) group.push_back(start(rank, 2, path, {}, "ICHIGO_RANK_TIMEOUT=5"));
+  wait_for_steps("hangs", 3);
+  ::kill(group[1].process, SIGSTOP);
+  const Ended ended = wait(group[0], 30);
+  EXPECT_EQ(ended.code, 1);
+  EXPECT_CONTAINS(ended.err, "ichigo: rank 0 of 2 lost another rank");
+  ::kill(group[1].process, SIGKILL);
+  wait(group[1]);
+}
+
+TEST_F(TrainRanksTest, RefuseWhatDoesNotBelong) {
+  const auto complaint = [&](const Rank& rank, const std::string& part) {
+    const Ended ended = wait(rank);
+    EXPECT_EQ(ended.code, 1);
+    EXPECT_TRUE(ended.err.starts_with("ichigo: ")) << ended.err;
+    EXPECT_EQ(ended.err.find('\n'), ended.err.size() - 1) << ended.err;
+    EXPECT_CONTAINS(ended.err, part);
+  };
+  const auto good = recipe("run");
+  complaint(start(2, 2, good), "RANK must be a number from 0 to 1");
+  complaint(start(1, 2, good, {}, "ICHIGO_RANK_TIMEOUT=2"), "cannot reach rank 0 at 127.0.0.1");
+  complaint(start(0, 2, good, {}, "ICHIGO_RANK_TIMEOUT=2"), "rank 1 did not join");
+  complaint(start(0, 2, good, {}, "MASTER_ADDR=no.such.host.invalid ICHIGO_RANK_TIMEOUT=2"), "no.such.host.invalid");
+  {
+    const Rank first = start(0, 2, good), second = start(1, 2, recipe("other", "seed: 2\n"));
+    complaint(first, "rank 1 has another recipe than rank 0");
+    complaint(second, "rank 1 has another recipe than rank 0");
+  }
+  {
+    const Rank first = start(0, 2, good, {}, "ICHIGO_RANK_TIMEOUT=5");
+    std::this_thread::sleep_for(std::chrono::seconds(1));
+    complaint(start(1, 3, good), "WORLD_SIZE is 3 here but 2 on another rank");
+    complaint(first, "rank 1 did not join");
+  }
+  write_file(folder_ / "tokenizer.yaml", "train: sound_tokenizer\noutput: " + (folder_ / "t").string() + "\n");
+  complaint(start(0, 2, folder_ / "tokenizer.yaml"), "only a decoder is trained by several ranks");
+}
+
+}  // namespace
+}  // namespace ichigo

@@ -1,0 +1,79 @@
+// What a test trains in a second: a Llama of two layers with random weights, a few rows of sound and text, recipes.
+#pragma once
+#include <ATen/ATen.h>
+
+#include <filesystem>
+#include <fstream>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
+
+#include "base/atomic_file.h"
+#include "base/error.h"
+#include "data/token_file.h"
+#include "golden.h"
+#include "models/fused_model.h"
+
+namespace ichigo::test {
+
+// Writes FOLDER/base and FOLDER/rows.jsonl.
+inline void write_tiny_decoder(const std::filesystem::path& folder) {
+  const auto file = golden("tokenizer/tokenizer.json");
+  require(file.has_value(), "tests/golden/tokenizer is part of the repository");
+  auto tokenizer = BytePairTokenizer::from_file(*file);
+  LlamaConfig config;
+  config.hidden_size = 32;
+  config.intermediate_size = 64;
+  config.num_hidden_layers = 2;
+  config.num_attention_heads = 4;
+  config.num_key_value_heads = 2;
+  config.head_dim = 8;
+  config.vocab_size = tokenizer.vocabulary_size();
+  Llama model(config);
+  at::manual_seed(3);
+  std::vector<TensorToWrite> weights;
+  for (auto& [name, parameter] : model.hugging_face_parameters()) {
+    const at::NoGradGuard no_grad;
+    if (parameter.dim() == 1) {
+      parameter.fill_(1);
+    } else {
+      parameter.normal_(0, 0.1);
+    }
+    weights.emplace_back(name, parameter.detach());
+  }
+  const auto jinja = read_file(*golden("tokenizer/chat_template.jinja"));
+  write_language_model(folder / "base", {config.to_json(), tokenizer, jinja, {tokenizer.id_of("<|eot_id|>")}}, weights,
+                       {}, 1 << 30);
+  std::string lines;
+  for (int i = 0; i < 12; ++i) {
+    SpeechRow row;
+    row.index = i;
+    row.text = i % 2 == 0 ? "yes" : "no";
+    row.answer = i % 2 == 0 ? "good" : "bad";
+    row.sound.assign(4 + i % 3, i % 2);
+    lines += token_file_line(row);
+  }
+  write_file(folder / "rows.jsonl", lines);
+}
+
+// FOLDER/OUTPUT.yaml: `steps` steps on those rows into FOLDER/OUTPUT, with `more` lines.
+inline std::filesystem::path tiny_recipe(const std::filesystem::path& folder, const std::string& output,
+                                         const std::string& more = "", int64_t steps = 8, int64_t batch_tokens = 64) {
+  const auto path = folder / (output + ".yaml");
+  write_file(path,
+             concat("train: decoder\noutput: ", (folder / output).string(), "\nbase: ", (folder / "base").string(),
+                    "\nsteps: ", steps, "\nstep_tokens: 120\nbatch_tokens: ", batch_tokens,
+                    "\nlearning_rate: 0.01\nwarmup_steps: 2\ncheckpoint_steps: 2\nmixture:\n  - {rows: ",
+                    (folder / "rows.jsonl").string(), ", task: answer}\n", more));
+  return path;
+}
+
+// The lines of a run's metrics.jsonl; none before there is one.
+inline std::vector<nlohmann::json> metrics_of(const std::filesystem::path& run) {
+  std::ifstream file(run / "metrics.jsonl");
+  std::vector<nlohmann::json> lines;
+  for (std::string line; std::getline(file, line);) lines.push_back(nlohmann::json::parse(line));
+  return lines;
+}
+
+}  // namespace ichigo::test

@@ -189,6 +189,19 @@ TEST(Questions, AnswersAreShortAndSpoken) {
   }
 }
 
+TEST(Questions, InstructionsAreShortAndSpoken) {
+  const TsvTable table = read_tsv(kData / "instructions.tsv");
+  EXPECT_GT(table.size(), 1200U);
+  for (size_t row = 0; row < table.size(); ++row) {
+    const std::string& answer = table.at(row, "answer");
+    for (const char c : table.at(row, "question") + answer) {
+      ASSERT_TRUE(c >= ' ' && c <= '~' && !std::isdigit(static_cast<unsigned char>(c))) << table.place(row);
+    }
+    EXPECT_LT(std::ranges::count(answer, ' '), 29) << table.place(row);
+    EXPECT_TRUE(answer.ends_with('.') || answer.ends_with('?')) << table.place(row);
+  }
+}
+
 TEST(Questions, SharesMakeOneWhole) {
   double sum = 0;
   for (const auto& topic : read_topics(kData, Split::kTrain)) sum += topic.share;

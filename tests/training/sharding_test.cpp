@@ -13,7 +13,7 @@
 #include "base/error.h"
 #include "nn/linear_cross_entropy.h"
 #include "temporary_folder.h"
-#include "training/optimizer.h"
+#include "training/adamw.h"
 
 namespace ichigo {
 namespace {

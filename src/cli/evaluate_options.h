@@ -47,5 +47,6 @@ void add_evaluate_transcripts_command(CLI::App& evaluate);
 void add_evaluate_tokenizer_command(CLI::App& evaluate);
 void add_evaluate_perplexity_command(CLI::App& evaluate);
 void add_evaluate_runs_command(CLI::App& evaluate);
+void add_evaluate_tasks_command(CLI::App& evaluate);
 
 }  // namespace ichigo

@@ -80,6 +80,12 @@ Regex::Regex(std::string pattern) : pattern_(std::move(pattern)) {
   code_ = std::move(code);
 }
 
+size_t Regex::groups() const {
+  uint32_t count = 0;
+  pcre2_pattern_info(code_->code, PCRE2_INFO_CAPTURECOUNT, &count);
+  return count;
+}
+
 void Regex::for_each(std::string_view subject, const std::function<void(const Match&)>& visit) const {
   const std::unique_ptr<pcre2_match_data, MatchDataFree> data(
       pcre2_match_data_create_from_pattern(code_->code, nullptr));

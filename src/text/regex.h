@@ -27,6 +27,7 @@ class Regex {
   // Throws Error quoting the pattern and what is wrong with it.
   explicit Regex(std::string pattern);
   const std::string& pattern() const { return pattern_; }
+  size_t groups() const;  // so many the pattern has
 
   // Calls `visit` for each match from left to right. `subject` must be valid UTF-8.
   // A template would save an indirect call; the match itself costs ten times as much.

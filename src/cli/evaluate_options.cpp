@@ -42,6 +42,16 @@ void check_ear(const EvaluateArguments& arguments) {
   require(arguments.with == "codes" || arguments.ear.empty(), "--with ", arguments.with, " needs no --tokenizer");
 }
 
+std::unique_ptr<Assistant> load_assistant(const EvaluateArguments& arguments) {
+  check_ear(arguments);
+  if (arguments.with == "cascade") return std::make_unique<Cascade>(load_cascade(arguments.model, arguments.config));
+  const auto model = find_model(arguments.model);
+  return std::make_unique<Conversation>(arguments.with == "fused"
+                                            ? load_hearing_model(model, arguments.ear, arguments.dtype)
+                                            : load_text_model(model, arguments.dtype),
+                                        arguments.config);
+}
+
 void add_list_options(CLI::App& command, EvaluateArguments& arguments, const std::vector<std::string>& with) {
   command.add_option("--with", arguments.with, "Who is measured; the cascade is Whisper, then a language model")
       ->check(CLI::IsMember(with))

@@ -42,11 +42,15 @@ void add_list_options(CLI::App& command, EvaluateArguments& arguments, const std
 // Each way of hearing uses its own parts of an ear: throws Error for those that would be ignored.
 void check_ear(const EvaluateArguments& arguments);
 
+// Who answers: --with fused, cascade or text. Throws Error.
+std::unique_ptr<Assistant> load_assistant(const EvaluateArguments& arguments);
+
 void add_evaluate_questions_command(CLI::App& evaluate);
 void add_evaluate_transcripts_command(CLI::App& evaluate);
 void add_evaluate_tokenizer_command(CLI::App& evaluate);
 void add_evaluate_perplexity_command(CLI::App& evaluate);
 void add_evaluate_runs_command(CLI::App& evaluate);
 void add_evaluate_tasks_command(CLI::App& evaluate);
+void add_evaluate_speech_command(CLI::App& evaluate);
 
 }  // namespace ichigo

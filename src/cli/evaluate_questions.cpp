@@ -18,16 +18,6 @@ std::string joined(const std::vector<std::string>& parts) {
   return text;
 }
 
-std::unique_ptr<Assistant> load_assistant(const EvaluateArguments& arguments) {
-  check_ear(arguments);
-  if (arguments.with == "cascade") return std::make_unique<Cascade>(load_cascade(arguments.model, arguments.config));
-  const auto model = find_model(arguments.model);
-  return std::make_unique<Conversation>(arguments.with == "fused"
-                                            ? load_hearing_model(model, arguments.ear, arguments.dtype)
-                                            : load_text_model(model, arguments.dtype),
-                                        arguments.config);
-}
-
 void questions(const EvaluateArguments& arguments) {
   const bool typed = arguments.with == "text";
   const auto items =

@@ -16,6 +16,7 @@ void add_evaluate_command(CLI::App& app) {
   add_evaluate_runs_command(*command);
   add_evaluate_tasks_command(*command);
   add_evaluate_speech_command(*command);
+  add_evaluate_gap_command(*command);
 }
 
 }  // namespace ichigo

@@ -52,5 +52,6 @@ void add_evaluate_perplexity_command(CLI::App& evaluate);
 void add_evaluate_runs_command(CLI::App& evaluate);
 void add_evaluate_tasks_command(CLI::App& evaluate);
 void add_evaluate_speech_command(CLI::App& evaluate);
+void add_evaluate_gap_command(CLI::App& evaluate);
 
 }  // namespace ichigo

@@ -1,0 +1,40 @@
+#include "evaluation/modality_gap.h"
+
+#include "audio/audio_file.h"
+#include "base/error.h"
+#include "evaluation/text_scorer.h"
+
+namespace ichigo {
+
+ModalityGap evaluate_modality_gap(const FusedModel& model, const std::vector<SpokenItem>& items, bool spoken,
+                                  double max_seconds, const std::function<void(const ModalityGap&)>& report) {
+  require(!spoken || model.sound_tokenizer.has_value(), "this model cannot hear: measure it with typed questions only");
+  const ChatPrompt prompt(*model.tokenizer, recognize_chat_template(model.chat_template));
+  const auto opening = prompt.opening(std::nullopt);
+  TextScorer scorer(model);
+  const auto add = [&](const UserTurn& turn, const std::vector<int64_t>& answer, ReferenceLoss& loss) {
+    auto context = opening;
+    const auto question = prompt.user(turn);
+    context.insert(context.end(), question.begin(), question.end());
+    loss.loss -= scorer.continuation(std::move(context), answer).log_likelihood;
+    loss.tokens += static_cast<int64_t>(answer.size());
+  };
+  ModalityGap gap;
+  for (const auto& item : items) {
+    try {
+      const auto answer = prompt.answer(item.references.front());
+      add({.text = item.text}, answer, gap.typed);
+      if (spoken) {
+        const auto samples = read_audio(item.path, {.max_seconds = max_seconds});
+        add({.sound = model.sound_tokenizer->encode(samples)}, answer, gap.spoken);
+      }
+    } catch (const Error& error) {
+      fail(item.place, ": ", error.what());
+    }
+    ++gap.items;
+    if (report) report(gap);
+  }
+  return gap;
+}
+
+}  // namespace ichigo

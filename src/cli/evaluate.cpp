@@ -1,6 +1,7 @@
 #include "cli/evaluate.h"
 
 #include <CLI/CLI.hpp>
+#include <memory>
 
 #include "cli/evaluate_options.h"
 
@@ -8,7 +9,6 @@ namespace ichigo {
 
 void add_evaluate_command(CLI::App& app) {
   auto* command = app.add_subcommand("evaluate", "Measure a model");
-  command->require_subcommand(1);
   add_evaluate_questions_command(*command);
   add_evaluate_transcripts_command(*command);
   add_evaluate_tokenizer_command(*command);
@@ -17,6 +17,18 @@ void add_evaluate_command(CLI::App& app) {
   add_evaluate_tasks_command(*command);
   add_evaluate_speech_command(*command);
   add_evaluate_gap_command(*command);
+  add_evaluate_suite_command(*command);
+
+  // Without a subcommand: --suite NAME.
+  auto arguments = std::make_shared<SuiteArguments>();
+  command->require_subcommand(0, 1);
+  command->add_option("--suite", arguments->suite, "The same as the subcommand suite");
+  add_suite_options(*command, *arguments);
+  command->callback([command, arguments] {
+    if (!command->get_subcommands().empty()) return;
+    if (arguments->suite.empty()) throw CLI::RequiredError::Subcommand(1);
+    run_suite(*arguments);
+  });
 }
 
 }  // namespace ichigo

@@ -54,4 +54,14 @@ void add_evaluate_tasks_command(CLI::App& evaluate);
 void add_evaluate_speech_command(CLI::App& evaluate);
 void add_evaluate_gap_command(CLI::App& evaluate);
 
+struct SuiteArguments {
+  std::string suite, output = "work/evaluation";
+  std::vector<std::string> models;
+};
+// --model, --output.
+void add_suite_options(CLI::App& command, SuiteArguments& arguments);
+// Throws Error; also, at the end, when a measurement failed.
+void run_suite(const SuiteArguments& arguments);
+void add_evaluate_suite_command(CLI::App& evaluate);
+
 }  // namespace ichigo

@@ -11,6 +11,7 @@
 #include "cli/bench.h"
 #include "cli/chat.h"
 #include "cli/convert.h"
+#include "cli/distill.h"
 #include "cli/evaluate.h"
 #include "cli/fetch.h"
 #include "cli/import.h"
@@ -43,6 +44,7 @@ int run(int argc, char** argv) {
   ichigo::add_tokenize_command(app);
   ichigo::add_fetch_command(app);
   ichigo::add_synthesize_command(app);
+  ichigo::add_distill_command(app);
   ichigo::add_train_command(app);
   ichigo::add_evaluate_command(app);
   ichigo::add_convert_command(app);

@@ -29,6 +29,8 @@ class ChatPrompt {
   // A whole user turn and the assistant's header: the model answers next. `text` is plain: special tokens spelled in
   // it stay text. Throws Error when there is speech but the vocabulary has no sound tokens.
   std::vector<int64_t> user(const UserTurn& turn) const;
+  // What stands before the words of a user turn: a model that goes on from it writes what a user would say.
+  std::vector<int64_t> user_header() const { return user_header_; }
   // How the turn of speech begins that starts with these codes and still goes on. Where the vocabulary has durations,
   // the last run of equal codes may yet become a longer one.
   std::vector<int64_t> unfinished_user(std::span<const int> sound) const;

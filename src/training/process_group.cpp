@@ -126,7 +126,7 @@ void ProcessGroup::join() {
   } catch (const std::exception& error) {
     if (options.isServer)
       fail(who, " cannot listen at ", where, ": is the port taken by another run? (", reason_of(error), ")");
-    fail(who, " cannot reach rank 0 at ", where, " within ", seconds, " s: is MASTER_ADDR right, and rank 0 running?");
+    fail(who, " cannot reach rank 0 at ", where, ": is MASTER_ADDR right, and rank 0 running?");
   }
   store = c10::make_intrusive<c10d::PrefixStore>(config_.launcher_prefix + "/ichigo", store);
 

@@ -30,8 +30,9 @@ struct ProcessGroupConfig {
 // others throw Error at once, one that hangs after the timeout. A group of one sends nothing.
 class ProcessGroup {
  public:
-  // Waits until all ranks are there, for the timeout but no longer than five minutes. Throws Error when rank 0 cannot
-  // be reached, ranks are missing (naming them), or two processes have the same rank. Tensors are on `device`.
+  // Waits until all ranks are there, for the timeout but no longer than five minutes (c10d tries twice as long to reach
+  // rank 0). Throws Error when it cannot be reached, ranks are missing (naming them), or two processes have the same
+  // rank. Tensors are on `device`.
   explicit ProcessGroup(const ProcessGroupConfig& config = {}, c10::Device device = c10::kCPU);
   ~ProcessGroup();
   ProcessGroup(const ProcessGroup&) = delete;

@@ -43,7 +43,7 @@ bool is_refusal(std::string text) {
 }
 
 // A word with the marks around it, digits spelled out; empty when it holds a number that is not 0 to 100.
-std::string spelled(const std::string& word) {
+std::string with_numbers_spelled(const std::string& word) {
   const auto first = std::ranges::find_if(word, is_digit);
   if (first == word.end()) return word;
   const auto last = std::find_if_not(first, word.end(), is_digit);
@@ -84,7 +84,7 @@ SpokenStyle spoken_style(const std::string& text) {
   for (std::string word; stream >> word;) {
     if (std::ranges::none_of(word, [](char c) { return is_letter(c) || is_digit(c); }))
       return refused("marks or letters");
-    words.push_back(spelled(word));
+    words.push_back(with_numbers_spelled(word));
     if (words.back().empty()) return refused("number");
   }
   std::string result;

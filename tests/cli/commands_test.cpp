@@ -83,7 +83,7 @@ TEST_F(Commands, EvaluateQuestions) {
     const auto scored = run_program({"evaluate", "questions", folder_ / "list.tsv", "--with", with, "--json", "--rows",
                                      rows, "--model", model_, "--max-tokens", "8"});
     ASSERT_EQ(scored.code, 0) << scored.err;
-    EXPECT_EQ(json::parse(scored.out), (json{{"accuracy", 0.0}, {"items", 2}}));
+    EXPECT_EQ(json::parse(scored.out), (json{{"accuracy", 0.0}, {"items", 2}, {"unheard", 0}}));
     const std::string written = read_file(rows);
     EXPECT_EQ(std::ranges::count(written, '\n'), 3) << written;
     EXPECT_EQ(std::ranges::count(written, '\t'), 9) << written;

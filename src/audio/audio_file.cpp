@@ -96,6 +96,28 @@ void check_last_page(int descriptor, int64_t size, const std::string& name) {
   require(whole, name, " is truncated: its last Ogg page is missing");
 }
 
+// FLAC, behind an ID3 tag or not: the metadata must lie within the file. libFLAC takes memory for as much as a block
+// promises, up to three times 16 MiB.
+void check_metadata(int descriptor, int64_t size, const std::string& name) {
+  int64_t offset = 0;
+  const std::string start = bytes_at(descriptor, 0, 10);
+  if (start.starts_with("ID3") && start.size() == 10) {
+    for (size_t i = 6; i < 10; ++i) offset = offset << 7 | (static_cast<unsigned char>(start[i]) & 127);
+    offset += 10;
+  }
+  if (bytes_at(descriptor, offset, 4) != "fLaC") return;
+  offset += 4;
+  for (bool last = false; !last;) {
+    const std::string head = bytes_at(descriptor, offset, 4);
+    if (head.size() < 4) return;
+    last = (head[0] & 128) != 0;
+    const int64_t length = number(head, 0, true) & 0xFFFFFF, there = size - offset - 4;
+    require(length <= there, name, " is truncated or damaged: its FLAC metadata at byte ", offset, " promises ", length,
+            " bytes, the file holds ", there);
+    offset += 4 + length;
+  }
+}
+
 void check_complete(int descriptor, int64_t size, const std::string& name) {
   const std::string magic = bytes_at(descriptor, 0, 4);
   if (magic == "RIFF" || magic == "RIFX" || magic == "FORM") check_chunks(descriptor, size, magic, name);
@@ -148,6 +170,7 @@ Audio read_audio_native(const std::filesystem::path& path, const AudioLimits& li
   require(::fstat(descriptor.get(), &status) == 0 && S_ISREG(status.st_mode), name, " is not a regular file");
   require(status.st_size > 0, name, " is empty: an audio file (WAV, FLAC, OGG, MP3) was expected");
 
+  check_metadata(descriptor.get(), status.st_size, name);
   SF_INFO info{};
   const Sound sound(sf_open_fd(descriptor.get(), SFM_READ, &info, SF_FALSE));
   require(sound != nullptr, name, " cannot be read as audio (WAV, FLAC, OGG, MP3): ", sf_strerror(nullptr));

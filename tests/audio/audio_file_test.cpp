@@ -8,6 +8,7 @@
 #include <fstream>
 #include <iterator>
 
+#include "base/atomic_file.h"
 #include "base/error.h"
 
 namespace ichigo {
@@ -184,6 +185,17 @@ TEST_F(AudioFile, TruncatedFilesAreErrorsNotShortReads) {
     for (const double share : {0.2, 0.5, 0.9}) EXPECT_NE(message(cut(path, share)), "") << path << " " << share;
   }
   EXPECT_NE(message(cut(wav, 0.5)).find("truncated"), std::string::npos);
+}
+
+// libFLAC would take 48 MiB for these 459 bytes.
+TEST_F(AudioFile, FlacMetadataBeyondTheEndIsRefusedBeforeItIsRead) {
+  const std::filesystem::path file =
+      std::filesystem::path(ICHIGO_SOURCE_DIR) / "tests/fuzz/corpus/audio/flac_block_beyond_end";
+  const std::string refused = "its FLAC metadata at byte 42 promises 7173152 bytes, the file holds 413";
+  EXPECT_NE(message(file).find(refused), std::string::npos) << message(file);
+  // The same behind an ID3 tag of 300 bytes.
+  write_file(folder_ / "tagged.flac", std::string("ID3\4\0\0\0\0\2\x2C", 10) + std::string(300, '\0') + read_file(file));
+  EXPECT_NE(message(folder_ / "tagged.flac").find("FLAC metadata at byte 352"), std::string::npos);
 }
 
 TEST_F(AudioFile, AWavFromAPipeHasNoLengthAndIsReadToItsEnd) {

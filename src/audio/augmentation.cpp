@@ -12,22 +12,13 @@
 #include <numbers>
 
 #include "audio/audio_file.h"
+#include "audio/loudness.h"
 #include "base/error.h"
 
 namespace ichigo {
 namespace {
 
 constexpr double kRate = kSampleRate;
-
-double energy(std::span<const float> samples) {
-  double sum = 0;
-  for (const float sample : samples) sum += static_cast<double>(sample) * sample;
-  return sum;
-}
-
-double decibels(double db) {
-  return std::pow(10.0, db / 20);
-}
 
 // Band-limited interpolation with a Hann-windowed sinc (J. O. Smith, "Digital audio resampling").
 std::vector<float> change_speed(std::span<const float> samples, double speed) {
@@ -95,7 +86,7 @@ void equalize(std::vector<float>& samples, double deviation_db, Random& random) 
     const double octave = std::clamp(std::log2(std::max(frequency, 1.0) / kLowest), 0.0, gains.size() - 1.0);
     const auto low = std::min(static_cast<size_t>(octave), gains.size() - 2);
     const double part = octave - static_cast<double>(low);
-    values[i] = static_cast<float>(decibels(gains[low] * (1 - part) + gains[low + 1] * part));
+    values[i] = static_cast<float>(gain_of(gains[low] * (1 - part) + gains[low + 1] * part));
   }
   filter(samples, response, size);
 }
@@ -110,7 +101,7 @@ void add_room(std::vector<float>& samples, double seconds, Random& random) {
   auto* taps = response.mutable_data_ptr<float>();
   for (int64_t i = first; i < length; ++i) {
     taps[i] =
-        static_cast<float>(random.normal() * decibels(-60.0 * static_cast<double>(i) / static_cast<double>(length)));
+        static_cast<float>(random.normal() * gain_of(-60.0 * static_cast<double>(i) / static_cast<double>(length)));
   }
   const double tail = energy({taps, static_cast<size_t>(length)});
   if (tail > 0) response.mul_(std::sqrt(tail_energy / tail));
@@ -120,15 +111,12 @@ void add_room(std::vector<float>& samples, double seconds, Random& random) {
   filter(samples, at::fft_rfft(response, size), size);
 }
 
-// Starts anywhere in the recording and repeats it as long as needed.
 void add_noise(std::vector<float>& samples, std::span<const float> noise, double snr_db, Random& random) {
   if (noise.empty()) return;
-  const size_t start = random.below(noise.size());
-  std::vector<float> part(samples.size());
-  for (size_t i = 0; i < part.size(); ++i) part[i] = noise[(start + i) % noise.size()];
+  const std::vector<float> part = stretch_of(noise, samples.size(), random);
   const double noise_energy = energy(part);
   if (noise_energy <= 0) return;
-  const double gain = std::sqrt(energy(samples) / noise_energy) * decibels(-snr_db);
+  const double gain = std::sqrt(energy(samples) / noise_energy) * gain_of(-snr_db);
   for (size_t i = 0; i < part.size(); ++i) samples[i] += static_cast<float>(gain * part[i]);
 }
 
@@ -172,7 +160,7 @@ std::vector<float> augment(std::span<const float> samples, const AugmentationCon
     const auto& noise = noises[random.below(noises.size())];
     add_noise(result, noise, random.uniform(config.min_snr_db, config.max_snr_db), random);
   }
-  const double gain = decibels(random.uniform(config.min_gain_db, config.max_gain_db));
+  const double gain = gain_of(random.uniform(config.min_gain_db, config.max_gain_db));
   for (auto& sample : result) sample = static_cast<float>(std::clamp(sample * gain, -1.0, 1.0));
   return result;
 }

@@ -4,17 +4,10 @@
 #include <cmath>
 
 #include "audio/audio_file.h"
+#include "audio/loudness.h"
 
 namespace ichigo {
 namespace {
-
-// Anywhere in the recording, from its beginning again behind its end.
-std::vector<float> stretch_of(const std::vector<float>& noise, size_t count, Random& random) {
-  const size_t start = random.below(noise.size());
-  std::vector<float> samples(count);
-  for (size_t i = 0; i < count; ++i) samples[i] = noise[(start + i) % noise.size()];
-  return samples;
-}
 
 // White noise through one pole: from rumbling to hissing.
 std::vector<float> coloured(size_t count, Random& random) {
@@ -29,10 +22,9 @@ std::vector<float> coloured(size_t count, Random& random) {
 }
 
 void add_at(std::vector<float>& sum, const std::vector<float>& samples, double db) {
-  double energy = 0;
-  for (const float sample : samples) energy += static_cast<double>(sample) * sample;
-  if (energy <= 0) return;
-  const double gain = std::pow(10.0, db / 20) / std::sqrt(energy / static_cast<double>(samples.size()));
+  const double loudness = energy(samples);
+  if (loudness <= 0) return;
+  const double gain = gain_of(db) / std::sqrt(loudness / static_cast<double>(samples.size()));
   for (size_t i = 0; i < sum.size(); ++i) sum[i] += static_cast<float>(gain * samples[i]);
 }
 

@@ -1,8 +1,12 @@
-// Time spent, in milliseconds.
+// Time spent.
 #pragma once
 #include <chrono>
 
 namespace ichigo {
+
+inline double seconds_since(std::chrono::steady_clock::time_point start) {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+}
 
 class Stopwatch {
  public:

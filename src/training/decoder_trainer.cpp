@@ -14,6 +14,7 @@
 #include "base/interrupt.h"
 #include "base/machine.h"
 #include "base/progress.h"
+#include "base/stopwatch.h"
 #include "data/mixture.h"
 #include "models/fused_model.h"
 #include "nn/linear_cross_entropy.h"
@@ -32,10 +33,6 @@ namespace ichigo {
 namespace {
 
 using Clock = std::chrono::steady_clock;
-
-double seconds_since(Clock::time_point start) {
-  return std::chrono::duration<double>(Clock::now() - start).count();
-}
 
 class DecoderTrainer {
  public:

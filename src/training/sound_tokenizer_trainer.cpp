@@ -13,6 +13,7 @@
 #include "base/interrupt.h"
 #include "base/machine.h"
 #include "base/progress.h"
+#include "base/stopwatch.h"
 #include "base/random.h"
 #include "data/feature_file.h"
 #include "training/adamw.h"
@@ -31,10 +32,6 @@ using Clock = std::chrono::steady_clock;
 constexpr double kPositionsPerSecond = 25;
 // Keys of the independent random streams.
 enum Stream : uint64_t { kModelStream = 1, kHeadStream, kOrderStream, kStepStream, kKmeansStream, kPcaStream };
-
-double seconds_since(Clock::time_point start) {
-  return std::chrono::duration<double>(Clock::now() - start).count();
-}
 
 std::vector<FeatureFile> open_features(const SoundTokenizerRecipe& recipe) {
   std::vector<FeatureFile> files;

@@ -13,6 +13,7 @@
 #include "base/error.h"
 #include "base/interrupt.h"
 #include "base/progress.h"
+#include "base/stopwatch.h"
 #include "base/random.h"
 #include "data/feature_file.h"
 #include "models/sound_tokenizer.h"
@@ -30,10 +31,6 @@ using Clock = std::chrono::steady_clock;
 constexpr double kMelFramesPerSecond = 100;
 constexpr const char* kEncoderFile = "streaming_whisper.safetensors";
 enum Stream : uint64_t { kOrderStream = 1, kPositionStream };
-
-double seconds_since(Clock::time_point start) {
-  return std::chrono::duration<double>(Clock::now() - start).count();
-}
 
 std::shared_ptr<WhisperEncoder> load_student(const StreamingTokenizerRecipe& recipe) {
   auto encoder = load_whisper(recipe.whisper, fast_dtype(at::kCPU), /*with_decoder=*/false).encoder;

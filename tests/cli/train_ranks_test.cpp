@@ -1,9 +1,7 @@
 // `ichigo train` by several processes: the same losses as one, stopping and going on with another number of them, and
 // what the others say when one is lost or does not belong.
 #include <gtest/gtest.h>
-#include <netinet/in.h>
 #include <spawn.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 #include <chrono>
@@ -11,6 +9,7 @@
 #include <thread>
 
 #include "cli/program.h"
+#include "free_port.h"
 #include "tiny_decoder.h"
 #include "weights/safetensors.h"
 
@@ -23,15 +22,7 @@ class TrainRanksTest : public testing::Test {
  protected:
   void SetUp() override {
     test::write_tiny_decoder(folder_.path());
-    const int descriptor = ::socket(AF_INET, SOCK_STREAM, 0);
-    sockaddr_in address{};
-    address.sin_family = AF_INET;
-    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    socklen_t size = sizeof address;
-    ::bind(descriptor, reinterpret_cast<sockaddr*>(&address), size);
-    ::getsockname(descriptor, reinterpret_cast<sockaddr*>(&address), &size);
-    ::close(descriptor);
-    port_ = ntohs(address.sin_port);
+    port_ = test::free_port();
   }
 
   struct Rank {

@@ -3,14 +3,12 @@
 
 #include <ATen/ATen.h>
 #include <gtest/gtest.h>
-#include <netinet/in.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
 #include <cstdlib>
 #include <thread>
 
 #include "base/error.h"
+#include "free_port.h"
 #include "nn/linear_cross_entropy.h"
 #include "temporary_folder.h"
 #include "training/adamw.h"
@@ -18,23 +16,11 @@
 namespace ichigo {
 namespace {
 
-int64_t free_port() {
-  const int descriptor = ::socket(AF_INET, SOCK_STREAM, 0);
-  sockaddr_in address{};
-  address.sin_family = AF_INET;
-  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  socklen_t size = sizeof address;
-  ::bind(descriptor, reinterpret_cast<sockaddr*>(&address), size);
-  ::getsockname(descriptor, reinterpret_cast<sockaddr*>(&address), &size);
-  ::close(descriptor);
-  return ntohs(address.sin_port);
-}
-
 // Runs `body` on each of so many ranks; what each says that it threw.
 std::vector<std::string> on_ranks(int64_t ranks, const std::function<void(ProcessGroup&)>& body, double timeout = 60) {
   std::vector<std::string> errors(ranks);
   std::vector<std::thread> threads;
-  const int64_t port = free_port();
+  const int64_t port = test::free_port();
   for (int64_t rank = 0; rank < ranks; ++rank) {
     threads.emplace_back([&, rank] {
       errors[rank] = test::error_of([&] {
@@ -97,7 +83,7 @@ TEST(ProcessGroup, SaysThatARankIsLost) {
 }
 
 TEST(ProcessGroup, NamesTheRanksThatDoNotCome) {
-  const int64_t port = free_port();
+  const int64_t port = test::free_port();
   EXPECT_CONTAINS(test::error_of([&] {
                     ProcessGroup({0, 3, 0, "127.0.0.1", port, 2, ""});
                   }),

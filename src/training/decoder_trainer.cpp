@@ -8,12 +8,12 @@
 #include <nlohmann/json.hpp>
 #include <optional>
 
-#include "base/atomic_file.h"
 #include "base/device.h"
 #include "base/error.h"
 #include "base/interrupt.h"
 #include "base/machine.h"
 #include "base/progress.h"
+#include "base/recipe.h"
 #include "base/stopwatch.h"
 #include "data/mixture.h"
 #include "models/fused_model.h"
@@ -43,7 +43,7 @@ class DecoderTrainer {
         prompt_(extended(base_.tokenizer, recipe_.codes), plain_template(base_)),
         sounds_(base_.tokenizer),
         mixture_(recipe_.mixture, prompt_, sounds_, recipe_.loss, recipe_.longest_sample, recipe_.seed) {
-    group_.require_same("recipe", read_file(path));
+    group_.require_same("recipe", recipe_text(path));
     group_.require_same("set of rows to train on", mixture_.state().dump());
     say(concat(path.string(), ": ", mixture_.rows(), " rows, ", recipe_.schedule.total_steps, " steps of ",
                recipe_.step_tokens, " tokens", group_.ranks() > 1 ? concat(", ", group_.ranks(), " ranks") : ""));

@@ -74,6 +74,40 @@ TEST_F(RecipeTest, AWrongTypeNamesKeyLineAndExpectation) {
   EXPECT_CONTAINS(error_of([&] { node.text("missing"); }), "the key \"missing\" is missing");
 }
 
+TEST_F(RecipeTest, TakesOverWhatItExtends) {
+  write_file(folder_ / "first.yaml", "output: one\nsteps: 5\nrows: [a, b]\nlosses: {ctc: 1, kl: 2}\n");
+  write_file(folder_ / "second.yaml", "extends: first.yaml\noutput: two\nlosses: {kl: 3}\n");
+  RecipeNode node = recipe("extends: second.yaml\nrows: [c]\n");
+  EXPECT_EQ(node.text("output"), "two");
+  EXPECT_EQ(node.integer("steps", 0), 5);
+  EXPECT_EQ(node.texts("rows"), std::vector<std::string>{"c"});
+  RecipeNode losses = node.child("losses");
+  EXPECT_EQ(losses.number("ctc", 0), 1);
+  EXPECT_EQ(losses.number("kl", 0), 3);
+  losses.finish();
+  node.finish();
+  const std::string all = recipe_text(folder_ / "r.yaml");
+  EXPECT_CONTAINS(all, "steps: 5");
+  EXPECT_CONTAINS(all, "rows: [c]");
+}
+
+TEST_F(RecipeTest, WhatIsWrongInAnExtendedRecipeIsFoundThere) {
+  write_file(folder_ / "first.yaml", "a: 1\n\nsteps: many\nmore: {inner: x, outer: 1}\n");
+  RecipeNode node = recipe("extends: first.yaml\na: 2\nmore: {inner: 1}\n");
+  EXPECT_CONTAINS(error_of([&] { node.integer("steps", 0); }), "first.yaml:3: \"steps\" must be a whole number");
+  RecipeNode more = node.child("more");
+  EXPECT_EQ(more.integer("inner", 0), 1);
+  EXPECT_CONTAINS(error_of([&] { more.finish(); }), "first.yaml:4: more: unknown key \"outer\"");
+}
+
+TEST_F(RecipeTest, RefusesToExtendItselfOrNothing) {
+  write_file(folder_ / "other.yaml", "extends: r.yaml\n");
+  EXPECT_CONTAINS(error_of([&] { recipe("a: 1\nextends: other.yaml\n"); }), "other.yaml:1: ");
+  EXPECT_CONTAINS(error_of([&] { recipe("extends: other.yaml\n"); }), "r.yaml is extended by itself");
+  EXPECT_CONTAINS(error_of([&] { recipe("a: 1\nextends: none.yaml\n"); }), "none.yaml");
+  EXPECT_CONTAINS(error_of([&] { recipe("extends: [a]\n"); }), "\"extends\" must be the name of a recipe, not a list");
+}
+
 TEST_F(RecipeTest, RefusesWhatIsNoRecipe) {
   EXPECT_CONTAINS(error_of([&] { recipe("a: 1\nb: [1, 2\nc: 3\n"); }), "not YAML");
   EXPECT_CONTAINS(error_of([&] { recipe("- 1\n- 2\n"); }), "expected a mapping");

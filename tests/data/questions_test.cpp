@@ -127,6 +127,10 @@ TEST(Questions, NoUnseenLineEqualsATrainingLine) {
   for (size_t row = 0; row < instructions.size(); ++row) {
     EXPECT_TRUE(train.insert(spaced_words(instructions.at(row, "question"))).second) << instructions.place(row);
   }
+  const TsvTable open = read_tsv(kData / "open_questions.tsv");
+  for (size_t row = 0; row < open.size(); ++row) {
+    EXPECT_TRUE(unseen.insert(spaced_words(open.at(row, "question"))).second) << open.place(row);
+  }
   for (const auto& text : unseen) EXPECT_FALSE(train.contains(text)) << text;
 }
 
@@ -190,15 +194,17 @@ TEST(Questions, AnswersAreShortAndSpoken) {
 }
 
 TEST(Questions, InstructionsAreShortAndSpoken) {
-  const TsvTable table = read_tsv(kData / "instructions.tsv");
-  EXPECT_GT(table.size(), 1200U);
-  for (size_t row = 0; row < table.size(); ++row) {
-    const std::string& answer = table.at(row, "answer");
-    for (const char c : table.at(row, "question") + answer) {
-      ASSERT_TRUE(c >= ' ' && c <= '~' && !std::isdigit(static_cast<unsigned char>(c))) << table.place(row);
+  for (const auto& [file, fewest] : {std::pair{"instructions.tsv", 1200U}, {"open_questions.tsv", 90U}}) {
+    const TsvTable table = read_tsv(kData / file);
+    EXPECT_GT(table.size(), fewest);
+    for (size_t row = 0; row < table.size(); ++row) {
+      const std::string& answer = table.at(row, "answer");
+      for (const char c : table.at(row, "question") + answer) {
+        ASSERT_TRUE(c >= ' ' && c <= '~' && !std::isdigit(static_cast<unsigned char>(c))) << table.place(row);
+      }
+      EXPECT_LT(std::ranges::count(answer, ' '), 29) << table.place(row);
+      EXPECT_TRUE(answer.ends_with('.') || answer.ends_with('?')) << table.place(row);
     }
-    EXPECT_LT(std::ranges::count(answer, ' '), 29) << table.place(row);
-    EXPECT_TRUE(answer.ends_with('.') || answer.ends_with('?')) << table.place(row);
   }
 }
 

@@ -17,7 +17,10 @@
 namespace ichigo::kernels {
 namespace {
 
-constexpr int kMostVectors = 12;
+// What keeps the sums of a tile in the 32 registers.
+struct TwelveVectors {
+  static constexpr int kMostVectors = 12;
+};
 
 // Broadcast by the load.
 using FourBytes [[gnu::may_alias, gnu::aligned(1)]] = int32_t;
@@ -33,7 +36,7 @@ ICHIGO_AVX512 inline void store(const __m512 (&sums)[V], const PanelTarget& to) 
 }
 
 // Two sums per vector hide the latency of the additions when there are few vectors.
-struct Float32 {
+struct Float32 : TwelveVectors {
   template <int V>
   ICHIGO_AVX512 static void run(const uint8_t* panel, const VectorsView& x, int64_t first, const PanelTarget& to) {
     __m512 even[V], odd[V];
@@ -51,7 +54,7 @@ struct Float32 {
   }
 };
 
-struct BFloat16 {
+struct BFloat16 : TwelveVectors {
   template <int V>
   ICHIGO_AVX512 static void run(const uint8_t* panel, const VectorsView& x, int64_t first, const PanelTarget& to) {
     __m512 even[V], odd[V];
@@ -72,7 +75,7 @@ struct BFloat16 {
 };
 
 template <MatrixType type>
-struct Bytes {
+struct Bytes : TwelveVectors {
   template <int V>
   ICHIGO_AVX512 static void run(const uint8_t* panel, const VectorsView& x, int64_t first, const PanelTarget& to) {
     __m512 sums[V];
@@ -111,8 +114,8 @@ struct Bytes {
 
 void multiply_panel_avx512(MatrixType type, const uint8_t* panel, const VectorsView& x, int64_t vectors, float* y,
                            int64_t y_stride, int64_t rows, bool add) {
-  in_tiles<Float32, BFloat16, Bytes<MatrixType::kQ8_0>, Bytes<MatrixType::kQ4_0>, kMostVectors>(
-      type, panel, x, vectors, {y, y_stride, rows, add});
+  in_tiles<Float32, BFloat16, Bytes<MatrixType::kQ8_0>, Bytes<MatrixType::kQ4_0>>(type, panel, x, vectors,
+                                                                                  {y, y_stride, rows, add});
 }
 
 }  // namespace ichigo::kernels

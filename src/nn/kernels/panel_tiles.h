@@ -1,5 +1,5 @@
-// Cuts any number of vectors into tiles of at most `most`, as even as they can be, for kernels that are compiled for
-// each number of vectors: Kernel::run<V>(panel, x, first vector, target).
+// Cuts any number of vectors into tiles, as even as they can be, for kernels that are compiled for each number of
+// vectors up to their kMostVectors: Kernel::run<V>(panel, x, first vector, target).
 #pragma once
 #include <array>
 #include <cstdint>
@@ -16,13 +16,13 @@ struct PanelTarget {
   bool add;
 };
 
-template <typename Kernel, int most>
+template <typename Kernel>
 void in_tiles(const uint8_t* panel, const VectorsView& x, int64_t vectors, const PanelTarget& to) {
   using Run = void (*)(const uint8_t*, const VectorsView&, int64_t, const PanelTarget&);
+  constexpr int most = Kernel::kMostVectors;
   static constexpr auto kRuns = []<int... v>(std::integer_sequence<int, v...>) {
     return std::array<Run, most>{&Kernel::template run<v + 1>...};
-  }
-  (std::make_integer_sequence<int, most>());
+  }(std::make_integer_sequence<int, most>());
   const int64_t tiles = (vectors + most - 1) / most;
   for (int64_t tile = 0; tile < tiles; ++tile) {
     const int64_t first = vectors * tile / tiles, last = vectors * (tile + 1) / tiles;
@@ -31,17 +31,17 @@ void in_tiles(const uint8_t* panel, const VectorsView& x, int64_t vectors, const
 }
 
 // The same with the kernel of the weights' type, out of an instruction set's four.
-template <typename Float32, typename BFloat16, typename Q8, typename Q4, int most>
+template <typename Float32, typename BFloat16, typename Q8, typename Q4>
 void in_tiles(MatrixType type, const uint8_t* panel, const VectorsView& x, int64_t vectors, const PanelTarget& to) {
   switch (type) {
     case MatrixType::kFloat32:
-      return in_tiles<Float32, most>(panel, x, vectors, to);
+      return in_tiles<Float32>(panel, x, vectors, to);
     case MatrixType::kBFloat16:
-      return in_tiles<BFloat16, most>(panel, x, vectors, to);
+      return in_tiles<BFloat16>(panel, x, vectors, to);
     case MatrixType::kQ8_0:
-      return in_tiles<Q8, most>(panel, x, vectors, to);
+      return in_tiles<Q8>(panel, x, vectors, to);
     case MatrixType::kQ4_0:
-      return in_tiles<Q4, most>(panel, x, vectors, to);
+      return in_tiles<Q4>(panel, x, vectors, to);
   }
 }
 

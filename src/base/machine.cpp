@@ -52,12 +52,15 @@ int64_t kilobytes(const char* path, const std::string& key) {
 
 }  // namespace
 
-double measure_matrix_peak() {
-  constexpr int64_t kSize = 2048;
-  const auto type = fast_dtype(at::kCPU);
-  const auto a = at::randn({kSize, kSize}).to(type), b = at::randn({kSize, kSize}).to(type);
-  at::mm(a, b);
-  return 2.0 * kSize * kSize * kSize / shortest([&] { at::mm(a, b); }) / 1e9;
+double measure_matrix_peak(const c10::Device& device) {
+  const int64_t size = device.is_cuda() ? 8192 : 2048;
+  const auto options = at::TensorOptions().dtype(fast_dtype(device)).device(device);
+  const auto a = at::randn({size, size}).to(options), b = at::randn({size, size}).to(options);
+  // A GPU is waited for by reading a number of the result.
+  const auto product = [&] { return at::mm(a, b).view(-1).slice(0, 0, 1).item<float>(); };
+  product();
+  const auto count = static_cast<double>(size);
+  return 2 * count * count * count / shortest(product) / 1e9;
 }
 
 double measure_memory_bandwidth(int64_t bytes) {

@@ -17,6 +17,7 @@ void add_train_command(CLI::App& app) {
     std::string recipe;
     TrainOptions options;
     PlanOptions planning;
+    std::string device = "auto";
     int threads = 0;
     bool plot = false, plan = false;
   };
@@ -27,6 +28,8 @@ void add_train_command(CLI::App& app) {
       ->check(CLI::PositiveNumber);
   command->add_option("--seconds", arguments->options.stop_after_seconds, "stop after so many seconds")
       ->check(CLI::PositiveNumber);
+  command->add_option("--device", arguments->device, "cpu, cuda or cuda:N; auto: cuda for a decoder where there is one")
+      ->capture_default_str();
   command->add_option("--threads", arguments->threads, "processor threads (0: all)")->check(CLI::NonNegativeNumber);
   command->add_flag("--plot", arguments->plot, "only draw the run's metrics as RUN/curves.svg");
   auto* plan = command->add_flag("--plan", arguments->plan, "only print what a decoder's training will take");
@@ -53,6 +56,7 @@ void add_train_command(CLI::App& app) {
       print_plan(arguments->recipe, arguments->planning);
       return;
     }
+    if (arguments->device != "auto") arguments->options.device = parse_device(arguments->device);
     install_interrupt_handler();
     train(arguments->recipe, arguments->options);
   });

@@ -145,21 +145,15 @@ at::Tensor Llama::forward(const at::Tensor& ids, KeyValueCache& cache) {
 
 at::Tensor Llama::forward_packed(const at::Tensor& ids, const std::vector<int64_t>& lengths, bool checkpointing,
                                  const std::function<void(int64_t layer, const at::Tensor& x)>& tap) {
-  int64_t longest = 1;
-  int64_t total = 0;
-  for (const int64_t length : lengths) {
-    longest = std::max(longest, length);
-    total += length;
-  }
-  require(total == ids.size(0), "packed sequences of ", total, " tokens in all do not fill a batch of ", ids.size(0));
-  require(longest <= config_.max_position_embeddings, "a sequence of ", longest, " tokens does not fit the model's ",
-          config_.max_position_embeddings, " positions");
-  rotary_.reserve(longest, ids.device());
+  const auto sequences = std::make_shared<const PackedSequences>(lengths, ids.device());
+  require(sequences->longest <= config_.max_position_embeddings, "a sequence of ", sequences->longest,
+          " tokens does not fit the model's ", config_.max_position_embeddings, " positions");
+  rotary_.reserve(sequences->longest, ids.device());
   at::Tensor x = at::embedding(embed_, ids);
   for (const auto& layer : layers_) {
-    auto call = [&layer, this, lengths](const at::Tensor& input) {
+    auto call = [&layer, this, sequences](const at::Tensor& input) {
       return layer->forward(input, [&](const at::Tensor& q, const at::Tensor& k, const at::Tensor& v) {
-        return packed_attention(q, k, v, lengths, config_.head_dim, rotary_);
+        return packed_attention(q, k, v, *sequences, config_.head_dim, rotary_);
       });
     };
     const int64_t index = &layer - layers_.data();

@@ -11,11 +11,11 @@
 namespace ichigo {
 namespace {
 
-using torch::autograd::AutogradContext;
-using torch::autograd::variable_list;
 using kernels::kTileColumns;
 using kernels::kTileRows;
 using kernels::round_up;
+using torch::autograd::AutogradContext;
+using torch::autograd::variable_list;
 
 // A matrix of floats with zero padding: rows to a multiple of both tile sizes, columns likewise.
 struct Matrix {
@@ -187,7 +187,8 @@ class PackedAttention : public torch::autograd::Function<PackedAttention> {
       start += length;
     }
     at::parallel_for(0, static_cast<int64_t>(lengths.size()) * kv_heads, 1, [&](int64_t first, int64_t last) {
-      for (int64_t task = first; task < last; ++task) body(starts[task / kv_heads], lengths[task / kv_heads], task % kv_heads);
+      for (int64_t task = first; task < last; ++task)
+        body(starts[task / kv_heads], lengths[task / kv_heads], task % kv_heads);
     });
   }
 };
@@ -207,19 +208,62 @@ at::Tensor packed_attention_reference(const at::Tensor& query, const at::Tensor&
     const at::Tensor q = rotate_reference(take(query), rotary, positions).transpose(0, 1);
     const at::Tensor k = rotate_reference(take(key), rotary, positions).transpose(0, 1);
     const at::Tensor v = take(value).transpose(0, 1);
-    const at::Tensor output = at::scaled_dot_product_attention(
-        q.unsqueeze(0), k.repeat_interleave(heads / kv_heads, 0).unsqueeze(0),
-        v.repeat_interleave(heads / kv_heads, 0).unsqueeze(0), {}, 0.0, true);
+    const at::Tensor output =
+        at::scaled_dot_product_attention(q.unsqueeze(0), k.repeat_interleave(heads / kv_heads, 0).unsqueeze(0),
+                                         v.repeat_interleave(heads / kv_heads, 0).unsqueeze(0), {}, 0.0, true);
     outputs.push_back(output.squeeze(0).transpose(0, 1).reshape({length, heads * head_dim}));
     start += length;
   }
   return at::cat(outputs, 0);
 }
 
+PackedSequences::PackedSequences(std::vector<int64_t> of_each, at::Device device) : lengths(std::move(of_each)) {
+  for (const int64_t length : lengths) {
+    require(length > 0, "a packed sequence must have a token");
+    longest = std::max(longest, length);
+    total += length;
+  }
+  std::vector<int64_t> in_sequence, place, token;
+  int64_t start = 0;
+  for (const int64_t length : lengths) {
+    for (int64_t t = 0; t < length; ++t) {
+      in_sequence.push_back(t);
+      place.push_back(static_cast<int64_t>(token.size()) + t);
+    }
+    for (int64_t t = 0; t < longest; ++t) token.push_back(start + std::min(t, length - 1));
+    start += length;
+  }
+  positions = at::tensor(in_sequence, at::kLong).to(device);
+  spread = at::tensor(token, at::kLong).to(device);
+  gathered = at::tensor(place, at::kLong).to(device);
+}
+
+at::Tensor packed_attention_side_by_side(const at::Tensor& query, const at::Tensor& key, const at::Tensor& value,
+                                         const PackedSequences& sequences, int64_t head_dim,
+                                         const RotaryTable& rotary) {
+  const auto count = static_cast<int64_t>(sequences.lengths.size());
+  // [total, heads * head_dim] -> [sequences, heads, longest, head_dim]
+  const auto spread = [&](const at::Tensor& x, bool rotated) {
+    const at::Tensor heads = x.view({sequences.total, -1, head_dim});
+    return (rotated ? rotate_reference(heads, rotary, sequences.positions) : heads)
+        .index_select(0, sequences.spread)
+        .view({count, sequences.longest, -1, head_dim})
+        .transpose(1, 2);
+  };
+  const at::Tensor attended =
+      at::scaled_dot_product_attention(spread(query, true), spread(key, true), spread(value, false), {}, 0.0,
+                                       /*is_causal=*/true, std::nullopt, /*enable_gqa=*/true);
+  return attended.transpose(1, 2)
+      .reshape({count * sequences.longest, query.size(1)})
+      .index_select(0, sequences.gathered);
+}
+
 at::Tensor packed_attention(const at::Tensor& query, const at::Tensor& key, const at::Tensor& value,
-                            const std::vector<int64_t>& lengths, int64_t head_dim, const RotaryTable& rotary) {
-  if (!query.is_cpu()) return packed_attention_reference(query, key, value, lengths, head_dim, rotary);
-  return PackedAttention::apply(query, key, value, lengths, head_dim, rotary.cosine(), rotary.sine());
+                            const PackedSequences& sequences, int64_t head_dim, const RotaryTable& rotary) {
+  require(sequences.total == query.size(0), "packed sequences of ", sequences.total,
+          " tokens in all do not fill a batch of ", query.size(0));
+  if (!query.is_cpu()) return packed_attention_side_by_side(query, key, value, sequences, head_dim, rotary);
+  return PackedAttention::apply(query, key, value, sequences.lengths, head_dim, rotary.cosine(), rotary.sine());
 }
 
 }  // namespace ichigo

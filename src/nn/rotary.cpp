@@ -42,9 +42,10 @@ at::Tensor rotate_positions(const at::Tensor& x, const RotaryTable& table, int64
 at::Tensor rotate_reference(const at::Tensor& x, const RotaryTable& table, const at::Tensor& positions) {
   const at::Tensor cosine = table.cosine().index_select(0, positions).unsqueeze(1);
   const at::Tensor sine = table.sine().index_select(0, positions).unsqueeze(1);
-  const auto halves = x.to(at::kFloat).chunk(2, -1);
-  return at::cat({halves[0] * cosine - halves[1] * sine, halves[1] * cosine + halves[0] * sine}, -1)
-      .to(x.scalar_type());
+  const at::Tensor wide = x.to(at::kFloat);
+  const int64_t half = x.size(-1) / 2;
+  const at::Tensor first = wide.narrow(-1, 0, half), second = wide.narrow(-1, half, half);
+  return at::cat({first * cosine - second * sine, second * cosine + first * sine}, -1).to(x.scalar_type());
 }
 
 }  // namespace ichigo

@@ -24,7 +24,7 @@ struct DecoderRecipe {
   LetterLossConfig letters;
   int64_t codes = 512, seed = 1, step_tokens = 8192, batch_tokens = 4096, longest_sample = 512;
   int64_t checkpoint_steps = 100, validation_steps = 50, validation_tokens = 8192;
-  bool checkpointing = false, bf16 = true;
+  bool checkpointing = false, bf16 = true;  // bf16: where the device multiplies it fast, else float32
 
   // Reads and checks a recipe. Throws Error.
   static DecoderRecipe read(const std::filesystem::path& path);

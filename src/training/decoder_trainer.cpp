@@ -36,8 +36,9 @@ using Clock = std::chrono::steady_clock;
 
 class DecoderTrainer {
  public:
-  DecoderTrainer(const std::filesystem::path& path, DecoderRecipe recipe, ProcessGroup& group)
+  DecoderTrainer(const std::filesystem::path& path, DecoderRecipe recipe, ProcessGroup& group, at::Device device)
       : group_(group),
+        device_(device),
         recipe_(std::move(recipe)),
         base_(open_model_directory(resolve_base(recipe_.base))),
         prompt_(extended(base_.tokenizer, recipe_.codes), plain_template(base_)),
@@ -87,16 +88,16 @@ class DecoderTrainer {
     at::Tensor codebook;
     if (!recipe_.codebook.empty())
       codebook = open_weights(recipe_.codebook)->load("rq.layers.0._codebook.embed").flatten(0, -2);
-    const at::ScalarType dtype = recipe_.bf16 ? at::kBFloat16 : at::kFloat;
+    const auto options = at::TensorOptions().dtype(recipe_.bf16 ? fast_dtype(device_) : at::kFloat).device(device_);
     const int64_t old_rows = config.vocab_size;
     config.vocab_size = rows;
-    model_ = std::make_shared<Llama>(config, at::TensorOptions().dtype(dtype));
+    model_ = std::make_shared<Llama>(config, options);
     auto parameters = model_->hugging_face_parameters();
     if (recipe_.letters.weight > 0) {
       require(0 <= recipe_.letters.layer && recipe_.letters.layer < config.num_hidden_layers, "letter_loss: layer ",
               recipe_.letters.layer, " is not one of the model's ", config.num_hidden_layers, " layers, 0 to ",
               config.num_hidden_layers - 1);
-      letters_.emplace(config.hidden_size, dtype, recipe_.seed, recipe_.letters.start);
+      letters_.emplace(config.hidden_size, options, recipe_.seed, recipe_.letters.start);
       for (auto& parameter : letters_->parameters()) parameters.push_back(parameter);
     }
     if (group_.ranks() > 1) sharding_.emplace(group_, *model_, parameters, [this] { optimizer_->accumulate(); });
@@ -115,8 +116,8 @@ class DecoderTrainer {
       }
       masters[tensor.name] = sharding_ ? sharding_->own_rows(tensor.name, start).clone() : start;
     }
-    optimizer_ = make_optimizer(recipe_.optimizer_kind, sharding_ ? sharding_->pieces() : parameters,
-                                recipe_.optimizer, config.head_dim, masters);
+    optimizer_ = make_optimizer(recipe_.optimizer_kind, sharding_ ? sharding_->pieces() : parameters, recipe_.optimizer,
+                                config.head_dim, masters);
     if (sharding_) optimizer_->sum_norm_over_ranks([this](double squares) { return group_.sum(squares); });
     for (auto& [name, parameter] : parameters) parameter.set_requires_grad(true);
   }
@@ -179,14 +180,15 @@ class DecoderTrainer {
 
   BatchLoss loss_of(const PackedBatch& batch) {
     at::Tensor letters;
-    const at::Tensor hidden = model_->forward_packed(at::tensor(batch.ids, at::kLong), batch.lengths,
-                                                     recipe_.checkpointing, [&](int64_t layer, const at::Tensor& x) {
+    const auto indices = [&](const std::vector<int64_t>& values) { return at::tensor(values, at::kLong).to(device_); };
+    const at::Tensor hidden = model_->forward_packed(indices(batch.ids), batch.lengths, recipe_.checkpointing,
+                                                     [&](int64_t layer, const at::Tensor& x) {
                                                        if (letters_ && layer == recipe_.letters.layer)
                                                          letters = letters_->loss(x, batch.spoken);
                                                      });
-    const at::Tensor rows = hidden.index_select(0, at::tensor(batch.target_rows, at::kLong));
+    const at::Tensor rows = hidden.index_select(0, indices(batch.target_rows));
     BatchLoss loss;
-    loss.total = linear_cross_entropy(rows, model_->head(), at::tensor(batch.targets, at::kLong));
+    loss.total = linear_cross_entropy(rows, model_->head(), indices(batch.targets));
     loss.text = loss.total.item<double>();
     if (letters.defined()) {
       const auto count = static_cast<double>(batch.targets.size());
@@ -226,7 +228,7 @@ class DecoderTrainer {
   }
 
   void train_steps(int64_t step, int64_t stop, double stop_seconds) {
-    const double peak = group_.sum(measure_matrix_peak());
+    const double peak = group_.sum(measure_matrix_peak(device_));
     const double parameters = static_cast<double>(model_->config().parameters());
     std::optional<MetricsLog> log;
     std::optional<Progress> progress;
@@ -274,6 +276,7 @@ class DecoderTrainer {
   }
 
   ProcessGroup& group_;
+  at::Device device_;
   DecoderRecipe recipe_;
   ModelDirectory base_;
   ChatPrompt prompt_;
@@ -290,8 +293,12 @@ class DecoderTrainer {
 }  // namespace
 
 void train_decoder(const std::filesystem::path& recipe, const TrainOptions& options) {
-  ProcessGroup group(ProcessGroupConfig::from_environment());
-  DecoderTrainer(recipe, DecoderRecipe::read(recipe), group).run(options);
+  const auto config = ProcessGroupConfig::from_environment();
+  at::Device device = options.device.value_or(parse_device("auto"));
+  // Each rank of a machine has a GPU of its own.
+  if (device.is_cuda() && config.ranks > 1) device.set_index(static_cast<at::DeviceIndex>(config.local_rank));
+  ProcessGroup group(config, device);
+  DecoderTrainer(recipe, DecoderRecipe::read(recipe), group, device).run(options);
 }
 
 }  // namespace ichigo

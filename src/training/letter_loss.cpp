@@ -34,10 +34,10 @@ std::vector<int64_t> letters_of(const std::string& text) {
   return letters;
 }
 
-LetterLoss::LetterLoss(int64_t width, at::ScalarType dtype, uint64_t seed, const std::filesystem::path& start) {
+LetterLoss::LetterLoss(int64_t width, at::TensorOptions options, uint64_t seed, const std::filesystem::path& start) {
   auto generator = at::make_generator<at::CPUGeneratorImpl>(seed);
-  weight_ = at::randn({kOutputs, width}, generator, at::kFloat).mul(0.02).to(dtype);
-  bias_ = at::zeros({kOutputs}, dtype);
+  weight_ = at::randn({kOutputs, width}, generator, at::kFloat).mul(0.02).to(options);
+  bias_ = at::zeros({kOutputs}, options);
   if (start.empty()) return;
   const auto file = open_weights(start);
   for (auto& [name, parameter] : parameters()) {
@@ -71,16 +71,15 @@ at::Tensor LetterLoss::loss(const at::Tensor& hidden, const std::vector<SpokenSp
     letters.insert(letters.end(), said.begin(), said.end());
     letter_counts.push_back(static_cast<int64_t>(said.size()));
   }
-  if (spans.empty()) return at::zeros({});
+  if (spans.empty()) return at::zeros({}, hidden.options().dtype(at::kFloat));
   const auto rows = at::cat(spans).to(at::kFloat);
   // The scale of a residual stream differs between layers and positions.
   const auto unit = rows * (rows.square().mean(-1, true) + 1e-5).rsqrt();
   const auto logits = at::linear(unit, weight_.to(at::kFloat), bias_.to(at::kFloat));
   const auto per_span = at::log_softmax(logits, -1).split_with_sizes(lengths);
   const auto padded = at::pad_sequence(per_span);  // [time, spans, outputs]
-  const auto sum = at::ctc_loss(padded, at::tensor(letters, at::kLong), at::tensor(lengths, at::kLong),
-                                at::tensor(letter_counts, at::kLong), /*blank=*/0, at::Reduction::Sum,
-                                /*zero_infinity=*/true);
+  const auto sum = at::ctc_loss(padded, at::tensor(letters, at::kLong).to(padded.device()), lengths, letter_counts,
+                                /*blank=*/0, at::Reduction::Sum, /*zero_infinity=*/true);
   return sum / static_cast<double>(letters.size());
 }
 

@@ -23,9 +23,9 @@ struct LetterLossConfig {
 
 class LetterLoss {
  public:
-  // Parameters of `dtype`: out of the file `start`, or small and random from the seed. Throws Error when the file is
-  // not one of letters for this width.
-  LetterLoss(int64_t width, at::ScalarType dtype, uint64_t seed, const std::filesystem::path& start = {});
+  // Parameters as `options` say: out of the file `start`, or small and random from the seed. Throws Error when the
+  // file is not one of letters for this width.
+  LetterLoss(int64_t width, at::TensorOptions options, uint64_t seed, const std::filesystem::path& start = {});
   std::vector<std::pair<std::string, at::Tensor>> parameters() const;
   // Writes the file that `start` reads; `masters`: the float32 values by name, among others.
   void save(const std::filesystem::path& path, const std::map<std::string, at::Tensor>& masters) const;

@@ -4,6 +4,7 @@
 #include <ATen/ops/empty.h>
 #include <ATen/ops/empty_like.h>
 #include <ATen/ops/full.h>
+#include <ATen/ops/zeros.h>
 #include <ATen/ops/zeros_like.h>
 
 #include <algorithm>
@@ -152,7 +153,9 @@ double Optimizer::step(double learning_rate, double scale) {
     });
     for (const double sum : sums) squares += sum;
   } else {
-    for (const auto& slot : slots_) squares += slot.gradient.square().sum(at::kDouble).item<double>();
+    at::Tensor sum = at::zeros({}, slots_.front().master.options().dtype(at::kDouble));
+    for (const auto& slot : slots_) sum += slot.gradient.square().sum(at::kDouble);
+    squares = sum.item<double>();  // the only wait for the device
   }
   const double norm = std::sqrt(sum_over_ranks_ ? sum_over_ranks_(squares) : squares) * scale;
   require(std::isfinite(norm), "the gradient of step ", steps_ + 1,

@@ -14,6 +14,8 @@ void train(const std::filesystem::path& recipe, const TrainOptions& options) {
   const std::string what = read_recipe(recipe).text("train");
   require(what == "decoder" || ProcessGroupConfig::from_environment().ranks == 1, recipe.string(),
           ": only a decoder is trained by several ranks; unset WORLD_SIZE");
+  require(what == "decoder" || options.device.value_or(c10::kCPU).is_cpu(), recipe.string(),
+          ": only a decoder is trained on a GPU; use --device cpu");
   if (what == "sound_tokenizer") return train_sound_tokenizer(recipe, options);
   if (what == "streaming_tokenizer") return train_streaming_tokenizer(recipe, options);
   if (what == "decoder") return train_decoder(recipe, options);

@@ -1,12 +1,16 @@
 // What `ichigo train RECIPE.yaml` runs: the recipe's "train" key names the trainer.
 #pragma once
+#include <c10/core/Device.h>
+
 #include <filesystem>
+#include <optional>
 
 namespace ichigo {
 
 struct TrainOptions {
   int64_t stop_after_steps = 0;   // 0: to the recipe's end; else stop (with a checkpoint) after so many more steps
   double stop_after_seconds = 0;  // likewise by time
+  std::optional<c10::Device> device;  // only a decoder is trained elsewhere than on the processor; none: where it can be
 };
 
 // train: sound_tokenizer | streaming_tokenizer | decoder; output: the folder of checkpoints, metrics and the model.

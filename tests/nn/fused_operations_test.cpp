@@ -59,9 +59,13 @@ TEST_P(FusedOperations, PackedAttention) {
   RotaryTable rotary(16, 10000.0, std::nullopt);
   rotary.reserve(64, at::kCPU);
   const std::vector<int64_t> lengths = {5, 1, 33, 20};
-  compare([&](const Inputs& x) { return packed_attention(x[0], x[1], x[2], lengths, 16, rotary); },
-          [&](const Inputs& x) { return packed_attention_reference(x[0], x[1], x[2], lengths, 16, rotary); },
-          {leaf({59, 6 * 16}, GetParam()), leaf({59, 2 * 16}, GetParam()), leaf({59, 2 * 16}, GetParam())}, tolerance());
+  const PackedSequences sequences(lengths, at::kCPU);
+  for (const auto& attention : {packed_attention, packed_attention_side_by_side}) {
+    compare([&](const Inputs& x) { return attention(x[0], x[1], x[2], sequences, 16, rotary); },
+            [&](const Inputs& x) { return packed_attention_reference(x[0], x[1], x[2], lengths, 16, rotary); },
+            {leaf({59, 6 * 16}, GetParam()), leaf({59, 2 * 16}, GetParam()), leaf({59, 2 * 16}, GetParam())},
+            tolerance());
+  }
 }
 
 TEST_P(FusedOperations, LinearCrossEntropy) {
@@ -78,9 +82,9 @@ TEST(PackedAttention, SequencesDoNotSeeEachOther) {
   RotaryTable rotary(8, 10000.0, std::nullopt);
   rotary.reserve(32, at::kCPU);
   const at::Tensor q = at::randn({12, 16}), k = at::randn({12, 16}), v = at::randn({12, 16});
-  const at::Tensor together = packed_attention(q, k, v, {7, 5}, 8, rotary);
+  const at::Tensor together = packed_attention(q, k, v, {{7, 5}, at::kCPU}, 8, rotary);
   const at::Tensor alone =
-      packed_attention(q.slice(0, 7), k.slice(0, 7), v.slice(0, 7), {5}, 8, rotary);
+      packed_attention(q.slice(0, 7), k.slice(0, 7), v.slice(0, 7), {{5}, at::kCPU}, 8, rotary);
   EXPECT_LT((together.slice(0, 7) - alone).abs().max().item<double>(), 1e-6);
 }
 

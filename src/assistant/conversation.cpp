@@ -45,7 +45,7 @@ Conversation::Conversation(FusedModel model, ConversationConfig config)
   stops.push_back(prompt_.end_of_turn());
   sampler_ = Sampler(config_.sampling);
   if (model_.sound_tokenizer || model_.tokenizer->id_of(sound_token(0)) >= 0) sounds_.emplace(*model_.tokenizer);
-  if (model_.sound_tokenizer) listener_ = make_listener(*model_.sound_tokenizer);
+  if (model_.sound_tokenizer && !model_.adapter) listener_ = make_listener(*model_.sound_tokenizer);
   opening_ = prompt_.opening(config_.system_prompt);
 }
 
@@ -64,14 +64,24 @@ void Conversation::reset() {
   drop_speech();
   history_ = {};
   cache_.truncate(0);
+  vectors_.reset();
   last_sound_.clear();
   last_answer_.reset();
   sampler_ = Sampler(config_.sampling);
 }
 
 void Conversation::require_ear() const {
-  require(listener_ != nullptr,
+  require(model_.sound_tokenizer.has_value(),
           "this is a text-only model: it cannot hear speech (its folder has no ichigo.json that names an ear)");
+}
+
+// Gives vectors numbers of their own, so that the cache never takes one for another.
+std::vector<int> Conversation::remember(HeardSpeech heard) {
+  if (!heard.vectors.defined()) return std::move(heard.sound);
+  const auto before = vectors_.defined() ? static_cast<int>(vectors_.size(0)) : 0;
+  for (int& number : heard.sound) number -= before;
+  vectors_ = before > 0 ? at::cat({vectors_, heard.vectors}) : heard.vectors;
+  return std::move(heard.sound);
 }
 
 // Tells before any work what cannot be answered after it.
@@ -95,7 +105,7 @@ Reply Conversation::hear(std::span<const float> samples, const std::string& text
   return or_drop([&] {
     AnswerTiming timing;
     Stopwatch watch;
-    const UserTurn turn = spoken(text, model_.sound_tokenizer->encode(samples, &timing.mel));
+    const UserTurn turn = spoken(text, remember(model_.hear(samples, &timing.mel)));
     timing.encode = watch.lap() - timing.mel;
     Reply reply = reply_to(turn, sink, {}, timing);
     accept_reply();
@@ -123,16 +133,23 @@ void Conversation::hear(std::span<const float> samples) {
       open_->reply.reset();
       sampler_ = open_->sampler;
     }
-    listener_->hear(samples);
-    const auto steady = std::span(listener_->codes()).first(listener_->steady());
-    const bool in_time = open_->while_speaking < kBusyShare * 1000 * static_cast<double>(open_->samples) / kSampleRate;
-    if (in_time && (!open_->prefilled || std::ranges::mismatch(steady, *open_->prefilled).in1 != steady.end())) {
-      set_prompt(prompt_.unfinished_user(steady));
-      feed(history_.tokens, cache_);
-      open_->prefilled.emplace(steady.begin(), steady.end());
+    if (listener_) {
+      listener_->hear(samples);
+      prefill_steady();
+    } else {
+      open_->speech.insert(open_->speech.end(), samples.begin(), samples.end());
     }
     open_->while_speaking += watch.lap();
   });
+}
+
+void Conversation::prefill_steady() {
+  const auto steady = std::span(listener_->codes()).first(listener_->steady());
+  const bool in_time = open_->while_speaking < kBusyShare * 1000 * static_cast<double>(open_->samples) / kSampleRate;
+  if (!in_time || (open_->prefilled && std::ranges::mismatch(steady, *open_->prefilled).in1 == steady.end())) return;
+  set_prompt(prompt_.unfinished_user(steady));
+  feed(history_.tokens, cache_);
+  open_->prefilled.emplace(steady.begin(), steady.end());
 }
 
 Reply Conversation::reply_so_far(const TextSink& sink, const GoOn& go_on) {
@@ -144,7 +161,8 @@ Reply Conversation::reply_so_far(const TextSink& sink, const GoOn& go_on) {
   return or_drop([&] {
     AnswerTiming timing{.while_speaking = open_->while_speaking};
     Stopwatch watch;
-    const UserTurn turn = spoken("", listener_->codes_if_ended(&timing.mel));
+    const UserTurn turn = spoken(
+        "", listener_ ? listener_->codes_if_ended(&timing.mel) : remember(model_.hear(open_->speech, &timing.mel)));
     timing.encode = watch.lap() - timing.mel;
     return reply_to(turn, sink, go_on, timing);
   });
@@ -168,6 +186,7 @@ void Conversation::drop_speech() {
   if (!open_) return;
   become(std::move(open_->before));
   sampler_ = open_->sampler;
+  vectors_ = open_->vectors;
   open_.reset();
   if (listener_) listener_->reset();
 }
@@ -195,7 +214,7 @@ void Conversation::keep_of_last_answer(size_t bytes) {
 
 void Conversation::open_turn() {
   require(!open_, "speech goes on: end it or drop it before the next turn");
-  open_ = OpenTurn{.before = history_, .sampler = sampler_, .base = history_};
+  open_ = OpenTurn{.before = history_, .sampler = sampler_, .vectors = vectors_, .base = history_};
 }
 
 // Forgets the oldest turns where a prompt of so many tokens and its answer do not fit. It then makes more room than
@@ -252,7 +271,7 @@ Reply Conversation::reply_to(const UserTurn& turn, const TextSink& sink, const G
 // Everything that the cache does not hold yet -> the hidden states of that.
 at::Tensor Conversation::feed(const std::vector<int64_t>& tokens, KeyValueCache& cache) {
   const auto known = static_cast<size_t>(cache.length());
-  return model_.decoder->forward(at::tensor(at::ArrayRef(tokens).slice(known), at::kLong), cache);
+  return model_.decoder->forward(at::tensor(at::ArrayRef(tokens).slice(known), at::kLong), cache, vectors_);
 }
 
 // Feeds the prompt, then appends tokens until one stops the answer (that one is not appended).
@@ -312,7 +331,10 @@ std::string Conversation::heard() {
 
 std::string Conversation::transcribe(std::span<const float> samples) {
   require_ear();
-  return transcribe(model_.sound_tokenizer->encode(samples));
+  const at::Tensor before = vectors_;
+  std::string text = transcribe(remember(model_.hear(samples)));
+  vectors_ = before;  // a cache of its own has held the others
+  return text;
 }
 
 }  // namespace ichigo

@@ -36,13 +36,14 @@ class Conversation : public Assistant {
   // Throws Error with a text-only model.
   Reply hear(std::span<const float> samples, const std::string& text, const TextSink& sink) override;
   Reply ask(const std::string& text, const TextSink& sink) override;
-  // Transcribed by the same model from the same sound tokens, in a cache of its own.
+  // Transcribed by the same model from the same sound tokens (or vectors), in a cache of its own.
   std::string heard() override;
   void reset() override;
 
   // The next 16 kHz samples of speech that still goes on, a chunk of any size: what is likely to stay is prefilled, so
-  // that little is left to do at its end. A reply to the speech so far is withdrawn. Throws Error with a text-only
-  // model and as soon as the speech is too long for the model; the speech is then dropped.
+  // that little is left to do at its end (a model that hears vectors does all of it there). A reply to the speech so
+  // far is withdrawn. Throws Error with a text-only model and as soon as the speech is too long for the model; the
+  // speech is then dropped.
   void hear(std::span<const float> samples);
   // The reply to what was heard so far, as if the speech ended here: token for token that of hear() with the whole
   // recording. It stands until more is heard, and is part of the conversation once it is accepted. Asked again, it is
@@ -60,7 +61,8 @@ class Conversation : public Assistant {
 
   // Transcription of speech outside of any conversation.
   std::string transcribe(std::span<const float> samples);
-  // Every token of the conversation so far, prompts and answers, with what is prefilled of speech that goes on.
+  // Every token of the conversation so far, prompts and answers, with what is prefilled of speech that goes on; below 0
+  // what was heard as a vector.
   const std::vector<int64_t>& tokens() const { return history_.tokens; }
   // So many turns are remembered, with that of speech that goes on.
   size_t turns() const { return history_.turns.size(); }
@@ -73,11 +75,13 @@ class Conversation : public Assistant {
   };
   // A turn that is not part of the conversation yet.
   struct OpenTurn {
-    History before;   // what is gone back to without it
-    Sampler sampler;  // before anything was drawn for it
-    History base;     // `before` less the turns that had to be forgotten
+    History before;      // what is gone back to without it
+    Sampler sampler;     // before anything was drawn for it
+    at::Tensor vectors;  // before any was heard for it
+    History base;        // `before` less the turns that had to be forgotten
     size_t samples = 0;
     double while_speaking = 0;
+    std::vector<float> speech;                  // all of it, where nothing is done before its end
     std::optional<std::vector<int>> prefilled;  // the codes that were given to the model before the end
     std::vector<int> sound;
     std::optional<Reply> reply;
@@ -85,6 +89,8 @@ class Conversation : public Assistant {
   };
 
   void require_ear() const;
+  std::vector<int> remember(HeardSpeech heard);
+  void prefill_steady();
   void check_length(size_t samples) const;
   int64_t room_behind(const std::vector<int64_t>& tokens) const;
   void open_turn();
@@ -104,10 +110,11 @@ class Conversation : public Assistant {
   ChatPrompt prompt_;
   Sampler sampler_;
   std::optional<SoundVocabulary> sounds_;  // no answer has any of them; none in a text model
-  std::unique_ptr<Listener> listener_;     // none in a text model
+  std::unique_ptr<Listener> listener_;     // none in a text model, and where vectors are heard
   std::vector<int64_t> opening_;
   History history_;
   KeyValueCache cache_;  // holds a prefix of history_.tokens
+  at::Tensor vectors_;   // what tokens below 0 stand for; no two of a conversation have the same number
   std::optional<OpenTurn> open_;
   std::vector<int> last_sound_;
   std::optional<size_t> last_answer_;  // where it begins in history_.tokens

@@ -30,6 +30,7 @@ int64_t Sampler::sample(std::span<const float> logits, std::span<const int64_t> 
   if (config_.repetition_penalty != 1) {
     penalised_.assign(logits.begin(), logits.end());
     for (const int64_t token : seen) {
+      if (token < 0) continue;  // heard as a vector
       const float logit = logits[static_cast<size_t>(token)];
       const auto penalty = static_cast<float>(config_.repetition_penalty);
       penalised_[static_cast<size_t>(token)] = logit > 0 ? logit / penalty : logit * penalty;

@@ -36,27 +36,6 @@ void write_decoder(const fs::path& out, const ModelDirectory& directory, const S
   write_language_model(out, files_of(directory, config), llama_tensors(config, *directory.weights), types, shard_bytes);
 }
 
-// Only what hearing needs: without the output blocks that Whisper's decoder would read codes through.
-void write_sound_tokenizer(const fs::path& out, const Bottleneck& trained) {
-  SoundTokenizerConfig config = trained.config();
-  config.depth = 0;
-  Bottleneck heard(config);
-  const at::NoGradGuard no_grad;
-  const auto copy = [](const auto& from, const auto& to) {
-    for (auto& item : to) item.value().copy_(*from.find(item.key()));
-  };
-  copy(trained.named_parameters(), heard.named_parameters());
-  copy(trained.named_buffers(), heard.named_buffers());
-  save_bottleneck(out, heard);
-}
-
-void write_ear(const fs::path& out, const SoundTokenizer& ear, std::optional<BlockType> type) {
-  const nlohmann::json parts = {{"sound_tokenizer", "sound_tokenizer.safetensors"}, {"whisper", "whisper.safetensors"}};
-  write_sound_tokenizer(out / "sound_tokenizer.safetensors", ear.bottleneck());
-  save_encoder(out / "whisper.safetensors", ear.encoder(), at::kBFloat16, type);
-  write_file(out / "ichigo.json", parts.dump() + "\n");
-}
-
 ModelDirectory open_for(const fs::path& out, const std::string& in) {
   ModelDirectory model = open_model_directory(resolve_base(in));
   require(!fs::exists(out) || !fs::equivalent(model.path, out), "the model cannot be converted in its own place");
@@ -93,6 +72,8 @@ void convert(const Arguments& arguments) {
   require(!arguments.in_blocks || !arguments.tokenizer.empty(), "--in-blocks needs the ear: --tokenizer and --whisper");
   require(!fs::exists(out) || fs::is_directory(out), out.string(), " exists and is no folder");
   const ModelDirectory directory = open_for(out, arguments.in);
+  require(find_ear(directory.path).adapter.empty(), directory.path.string(),
+          " hears through an adapter, which this command cannot write yet: use the model as it was trained");
   const auto with_default = [&](const std::string& name) {
     return block_storage(!name.empty() ? name : arguments.type == "bf16" ? "bf16" : "q8_0");
   };
@@ -110,7 +91,7 @@ void convert(const Arguments& arguments) {
             ": the sound tokenizer has ", bottleneck->config().codes,
             " codes, but the vocabulary has fewer sound tokens");
     fs::remove(out / "config.json");  // no whole model from here on until all of it is written
-    write_ear(out, ear, types.ear);
+    write_ear(out, ear, at::kBFloat16, types.ear);
   }
   if (arguments.tokenizer.empty()) fs::remove(out / "ichigo.json");  // another model's ear
   write_decoder(out, directory, types, arguments.shard_megabytes * 1000 * 1000);

@@ -90,8 +90,11 @@ void add_ear_options(CLI::App& command, EarFiles& ear) {
 }
 
 EarFiles ear_of(const fs::path& model, const EarFiles& named) {
-  const EarFiles ear =
-      named.empty() ? find_ear(model) : EarFiles{resolve_base(named.sound_tokenizer), resolve_base(named.whisper)};
+  EarFiles ear = model.empty() ? EarFiles() : find_ear(model);
+  if (!named.empty()) {
+    ear.sound_tokenizer = resolve_base(named.sound_tokenizer);
+    ear.whisper = resolve_base(named.whisper);  // an adapter stays: the model knows nothing else
+  }
   if (ear.empty()) open_model_directory(model);  // what is no model at all is told first
   require(!ear.empty(), model.string(),
           " is a text-only model, which cannot hear: there is no ichigo.json beside it that names an ear; use "

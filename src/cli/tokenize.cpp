@@ -46,7 +46,9 @@ void tokenize_text(const Arguments& arguments) {
 void tokenize_speech(const Arguments& arguments) {
   const auto samples = read_audio(arguments.file, arguments.limits);
   set_threads(arguments.threads);
-  const SoundTokenizer ear = load_ear(ear_of(arguments.ear.empty() ? find_model(arguments.model) : "", arguments.ear));
+  const EarFiles files = ear_of(arguments.ear.empty() ? find_model(arguments.model) : "", arguments.ear);
+  require(files.adapter.empty(), "this model hears vectors: it has no sound codes to print");
+  const SoundTokenizer ear = load_ear(files);
   std::printf("%s\n", sound_string(ear.encode(samples)).c_str());
 }
 

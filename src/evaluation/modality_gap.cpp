@@ -9,6 +9,7 @@ namespace ichigo {
 ModalityGap evaluate_modality_gap(const FusedModel& model, const std::vector<SpokenItem>& items, bool spoken,
                                   double max_seconds, const std::function<void(const ModalityGap&)>& report) {
   require(!spoken || model.sound_tokenizer.has_value(), "this model cannot hear: measure it with typed questions only");
+  require(!model.adapter, "this model hears vectors, whose gap is not measured: use evaluate questions");
   const ChatPrompt prompt(*model.tokenizer, recognize_chat_template(model.chat_template));
   const auto opening = prompt.opening(std::nullopt);
   TextScorer scorer(model);

@@ -14,6 +14,7 @@ namespace ichigo {
 namespace {
 
 constexpr const char* kParts = "ichigo.json";
+constexpr const char *kTokenizer = "sound_tokenizer", *kWhisper = "whisper", *kAdapter = "adapter";  // its keys
 constexpr const char* kConfig = "config.json";
 
 }  // namespace
@@ -75,7 +76,29 @@ EarFiles find_ear(const std::filesystem::path& model) {
             " must name \"sound_tokenizer\" and \"whisper\", and what it names must be text");
     return folder / parts[key].get<std::string>();
   };
-  return {part("sound_tokenizer"), part("whisper")};
+  return {part(kTokenizer), part(kWhisper), parts.contains(kAdapter) ? part(kAdapter) : std::filesystem::path()};
+}
+
+void write_ear(const std::filesystem::path& folder, const SoundTokenizer& ear, at::ScalarType dtype,
+               std::optional<BlockType> matrices, const SpeechAdapter* adapter) {
+  const at::NoGradGuard no_grad;
+  nlohmann::ordered_json parts;
+  const auto file = [&](const char* part) {
+    parts[part] = concat(part, ".safetensors");
+    return folder / concat(part, ".safetensors");
+  };
+  SoundTokenizerConfig config = ear.config();
+  config.depth = 0;
+  Bottleneck heard(config);
+  const auto copy = [](const auto& from, const auto& to) {
+    for (auto& item : to) item.value().copy_(*from.find(item.key()));
+  };
+  copy(ear.bottleneck().named_parameters(), heard.named_parameters());
+  copy(ear.bottleneck().named_buffers(), heard.named_buffers());
+  save_bottleneck(file(kTokenizer), heard);
+  save_encoder(file(kWhisper), ear.encoder(), dtype, matrices);
+  if (adapter != nullptr) adapter->save(file(kAdapter));
+  write_file(folder / kParts, parts.dump() + "\n");
 }
 
 SoundTokenizer load_ear(const EarFiles& ear) {
@@ -102,7 +125,21 @@ FusedModel load_fused_model(const std::filesystem::path& path, const PackedTypes
   const SoundVocabulary sounds(*model.tokenizer);
   require(sounds.codes() >= model.sound_tokenizer->config().codes, path.string(), ": the sound tokenizer has ",
           model.sound_tokenizer->config().codes, " codes, but the vocabulary only ", sounds.codes(), " sound tokens");
+  if (ear.adapter.empty()) return model;
+  require(!model.sound_tokenizer->streaming(), ear.adapter.string(),
+          ": an adapter needs a Whisper encoder that hears whole clips, this one hears in blocks");
+  model.adapter = SpeechAdapter::load(ear.adapter, model.sound_tokenizer->config().width, model.config.hidden_size);
   return model;
+}
+
+HeardSpeech FusedModel::hear(std::span<const float> samples, double* mel_milliseconds) const {
+  if (!adapter) return {sound_tokenizer->encode(samples, mel_milliseconds), {}};
+  const at::NoGradGuard no_grad;
+  at::Tensor features;
+  HeardSpeech heard{sound_tokenizer->encode(samples, mel_milliseconds, &features), {}};
+  for (size_t i = 0; i < heard.sound.size(); ++i) heard.sound[i] = static_cast<int>(vector_id(static_cast<int64_t>(i)));
+  heard.vectors = adapter->forward(features);
+  return heard;
 }
 
 }  // namespace ichigo

@@ -30,8 +30,9 @@ class LanguageModel {
  public:
   virtual ~LanguageModel() = default;
   // ids int64 [time] behind cache.length() earlier ones -> hidden states [time, hidden_size] after the final norm; the
-  // cache grows by `time`. Throws Error when the context is full.
-  virtual at::Tensor forward(const at::Tensor& ids, KeyValueCache& cache) = 0;
+  // cache grows by `time`. In place of an id below 0 stands a row of `vectors` [count, hidden_size] (vector_id), where
+  // others have their embedding. Throws Error when the context is full, and for an id that stands for nothing.
+  virtual at::Tensor forward(const at::Tensor& ids, KeyValueCache& cache, const at::Tensor& vectors = {}) = 0;
   // hidden [..., hidden_size] -> float32 logits [..., vocab_size].
   virtual at::Tensor logits(const at::Tensor& hidden) = 0;
 };

@@ -122,7 +122,15 @@ const at::Tensor& Llama::embedding() const {
   return embed_;
 }
 
-at::Tensor Llama::forward(const at::Tensor& ids, KeyValueCache& cache) {
+at::Tensor Llama::embed(const at::Tensor& ids, const at::Tensor& vectors) const {
+  if (!vectors.defined()) return at::embedding(embed_, ids);
+  const at::Tensor places = at::nonzero(ids < 0).view(-1);
+  const at::Tensor rows = -1 - ids.index_select(0, places);  // vector_id
+  return at::embedding(embed_, ids.clamp_min(0))
+      .index_copy(0, places, vectors.index_select(0, rows).to(embed_.scalar_type()));
+}
+
+at::Tensor Llama::forward(const at::Tensor& ids, KeyValueCache& cache, const at::Tensor& vectors) {
   const at::NoGradGuard no_grad;
   const int64_t time = ids.size(0);
   const int64_t offset = cache.length_;
@@ -131,7 +139,7 @@ at::Tensor Llama::forward(const at::Tensor& ids, KeyValueCache& cache) {
   rotary_.reserve(offset + time, ids.device());
   cache.layers_.resize(layers_.size());
   const int64_t dim = config_.head_dim;
-  at::Tensor x = embed_.index_select(0, ids);
+  at::Tensor x = embed(ids, vectors);
   for (size_t i = 0; i < layers_.size(); ++i) {
     x = layers_[i]->forward(x, [&](const at::Tensor& q, const at::Tensor& k, const at::Tensor& v) {
       cache.layers_[i].write(rotate_positions(k.view({time, -1, dim}), rotary_, offset), v.view({time, -1, dim}),
@@ -144,12 +152,13 @@ at::Tensor Llama::forward(const at::Tensor& ids, KeyValueCache& cache) {
 }
 
 at::Tensor Llama::forward_packed(const at::Tensor& ids, const std::vector<int64_t>& lengths, bool checkpointing,
-                                 const std::function<void(int64_t layer, const at::Tensor& x)>& tap) {
+                                 const std::function<void(int64_t layer, const at::Tensor& x)>& tap,
+                                 const at::Tensor& vectors) {
   const auto sequences = std::make_shared<const PackedSequences>(lengths, ids.device());
   require(sequences->longest <= config_.max_position_embeddings, "a sequence of ", sequences->longest,
           " tokens does not fit the model's ", config_.max_position_embeddings, " positions");
   rotary_.reserve(sequences->longest, ids.device());
-  at::Tensor x = at::embedding(embed_, ids);
+  at::Tensor x = embed(ids, vectors);
   for (const auto& layer : layers_) {
     auto call = [&layer, this, sequences](const at::Tensor& input) {
       return layer->forward(input, [&](const at::Tensor& q, const at::Tensor& k, const at::Tensor& v) {
@@ -177,7 +186,7 @@ at::Tensor Llama::logits(const at::Tensor& hidden) {
 
 std::vector<std::pair<std::string, at::Tensor>> Llama::hugging_face_parameters() const {
   std::vector<std::pair<std::string, at::Tensor>> named;
-  named.emplace_back("model.embed_tokens.weight", embed_);
+  named.emplace_back(kEmbeddingName, embed_);
   for (size_t i = 0; i < layers_.size(); ++i) {
     const std::string prefix = concat("model.layers.", i, ".");
     const Layer& layer = *layers_[i];
@@ -202,7 +211,7 @@ std::vector<std::pair<std::string, at::Tensor>> Llama::hugging_face_parameters()
 }
 
 bool is_embedding(const std::string& name) {
-  return name == "model.embed_tokens.weight" || name == "lm_head.weight";
+  return name == kEmbeddingName || name == "lm_head.weight";
 }
 
 int64_t layer_of(const std::string& name) {

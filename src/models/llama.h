@@ -49,13 +49,14 @@ class Llama : public torch::nn::Module, public LanguageModel {
   const LlamaConfig& config() const { return config_; }
 
   // Inference, in the parameters' type.
-  at::Tensor forward(const at::Tensor& ids, KeyValueCache& cache) override;
+  at::Tensor forward(const at::Tensor& ids, KeyValueCache& cache, const at::Tensor& vectors = {}) override;
   // Training: ids int64 [total], sequences packed one behind another; lengths say where each ends and no attention
   // crosses them. -> hidden states [total, hidden_size] after the final norm. With `checkpointing`, activations
   // inside each layer are recomputed in the backward pass. `tap`, if any, is shown what each layer gives
-  // [total, hidden_size].
+  // [total, hidden_size]. `vectors`: as in forward; they get their gradient.
   at::Tensor forward_packed(const at::Tensor& ids, const std::vector<int64_t>& lengths, bool checkpointing = false,
-                            const std::function<void(int64_t layer, const at::Tensor& x)>& tap = {});
+                            const std::function<void(int64_t layer, const at::Tensor& x)>& tap = {},
+                            const at::Tensor& vectors = {});
   void set_layer_use(LayerUse use) { use_ = std::move(use); }
   at::Tensor logits(const at::Tensor& hidden) override;
   // The output head's weight [vocab_size, hidden_size] (the embedding when tied).
@@ -66,6 +67,8 @@ class Llama : public torch::nn::Module, public LanguageModel {
   std::vector<std::pair<std::string, at::Tensor>> hugging_face_parameters() const;
 
  private:
+  at::Tensor embed(const at::Tensor& ids, const at::Tensor& vectors) const;
+
   struct Layer;
   struct LayerCall;
   class NestedLayer;
@@ -77,6 +80,7 @@ class Llama : public torch::nn::Module, public LanguageModel {
   LayerUse use_;
 };
 
+constexpr const char* kEmbeddingName = "model.embed_tokens.weight";
 // Whether a tensor of this (Hugging Face) name is the embedding or the head, whose rows belong to tokens.
 bool is_embedding(const std::string& name);
 // The layer that a tensor of this name belongs to; -1: none.

@@ -4,6 +4,7 @@
 
 #include "base/error.h"
 #include "nn/rows.h"
+#include "text/sound_vocabulary.h"
 
 namespace ichigo {
 namespace {
@@ -67,7 +68,7 @@ PackedLlama::PackedLlama(const LlamaConfig& config, const WeightFile& weights, c
   config.validate();
   llama_tensors(config, weights);  // checks them before memory is taken
   const Loader embedding(weights, types.embedding), matrix(weights, types.matrices);
-  embedding_ = embedding({"model.embed_tokens.weight"});
+  embedding_ = embedding({kEmbeddingName});
   if (!config.tie_word_embeddings) head_ = embedding({"lm_head.weight"});
   norm_ = load_vector(weights, "model.norm.weight");
   for (int64_t i = 0; i < config.num_hidden_layers; ++i) {
@@ -96,7 +97,7 @@ int64_t PackedLlama::weight_bytes() const {
   return bytes;
 }
 
-at::Tensor PackedLlama::forward(const at::Tensor& ids, KeyValueCache& cache) {
+at::Tensor PackedLlama::forward(const at::Tensor& ids, KeyValueCache& cache, const at::Tensor& vectors) {
   const int64_t time = ids.size(0), width = config_.hidden_size, offset = cache.length_;
   require(offset + time <= config_.max_position_embeddings, "the context is full: ", offset + time,
           " tokens, but the model holds ", config_.max_position_embeddings);
@@ -104,13 +105,20 @@ at::Tensor PackedLlama::forward(const at::Tensor& ids, KeyValueCache& cache) {
   cache.float_layers_.resize(layers_.size());
   at::Tensor hidden = at::empty({time, width}, at::kFloat);
   const at::Tensor tokens = ids.contiguous();
+  const at::Tensor given = vectors.defined() ? vectors.to(at::kFloat).contiguous() : at::empty({0, width}, at::kFloat);
+  require(given.dim() == 2 && given.size(1) == width, "vectors of shape ", given.sizes(), " were given to a model of ",
+          width);
   for (int64_t begin = 0; begin < time; begin += kMostTokens) {
     const int64_t count = std::min(kMostTokens, time - begin);
     x_.resize(static_cast<size_t>(count * width));
     for (int64_t t = 0; t < count; ++t) {
       const int64_t id = tokens.const_data_ptr<int64_t>()[begin + t];
-      require(id >= 0 && id < config_.vocab_size, "the token ", id, " is none of the vocabulary's ",
-              config_.vocab_size);
+      if (id < 0 && vector_id(id) < given.size(0)) {
+        std::copy_n(given.const_data_ptr<float>() + vector_id(id) * width, width, x_.data() + t * width);
+        continue;
+      }
+      require(id >= 0 && id < config_.vocab_size, "the token ", id, " is none of the vocabulary's ", config_.vocab_size,
+              id < 0 ? ", and no vector was given for it" : "");
       embedding_.read_row(id, x_.data() + t * width);
     }
     run(count, offset + begin, cache);

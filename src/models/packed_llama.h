@@ -26,7 +26,7 @@ class PackedLlama : public LanguageModel {
  public:
   // Weights under Hugging Face's names; they are read row by row. Throws Error naming a missing or misshapen one.
   PackedLlama(const LlamaConfig& config, const WeightFile& weights, const PackedTypes& types = {});
-  at::Tensor forward(const at::Tensor& ids, KeyValueCache& cache) override;
+  at::Tensor forward(const at::Tensor& ids, KeyValueCache& cache, const at::Tensor& vectors = {}) override;
   at::Tensor logits(const at::Tensor& hidden) override;
   // Of all matrices: what one token reads once.
   int64_t weight_bytes() const;

@@ -60,10 +60,13 @@ at::Tensor SoundTokenizer::features(const at::Tensor& mel) const {
   return encoder_->forward(at::constant_pad_nd(mel, {0, padded - frames}, kSilentLogMel).unsqueeze(0));
 }
 
-std::vector<int> SoundTokenizer::encode(std::span<const float> samples, double* mel_milliseconds) const {
+std::vector<int> SoundTokenizer::encode(std::span<const float> samples, double* mel_milliseconds,
+                                        at::Tensor* pooled) const {
   const at::NoGradGuard no_grad;
   std::vector<int> codes;
+  std::vector<at::Tensor> means = {at::empty({0, config().width})};
   if (streaming()) {
+    require(pooled == nullptr, "features of speech are those of whole clips: this Whisper encoder hears in blocks");
     StreamingSoundTokenizer stream(*this);
     codes = stream.accept(samples);
     const std::vector<int> rest = stream.finish();
@@ -76,11 +79,16 @@ std::vector<int> SoundTokenizer::encode(std::span<const float> samples, double* 
     if (mel_milliseconds != nullptr) *mel_milliseconds += watch.lap();
     const int64_t count = frames.size(1) / 2 / config().downsample;
     if (config().mask_embs && count == 0) continue;
-    at::Tensor piece = bottleneck_->quantize(bottleneck_->project(bottleneck_->pool(features(frames)))).view(-1);
+    const at::Tensor heard = features(frames);
+    at::Tensor piece = bottleneck_->quantize(bottleneck_->project(bottleneck_->pool(heard))).view(-1);
     if (config().mask_embs) piece = piece.narrow(0, 0, count);
     const auto* data = piece.const_data_ptr<int64_t>();
     codes.insert(codes.end(), data, data + piece.numel());
+    if (pooled == nullptr) continue;
+    const at::Tensor of_codes = heard[0].narrow(0, 0, piece.numel() * config().downsample);
+    means.push_back(of_codes.view({piece.numel(), config().downsample, config().width}).mean(1));
   }
+  if (pooled != nullptr) *pooled = at::cat(means);
   return codes;
 }
 

@@ -89,8 +89,11 @@ class SoundTokenizer {
   // 16 kHz samples -> sound codes, floor(floor(samples / 160) / 2 / 2) of them (750 always for old files without
   // mask_embs). Audio beyond 30 s is split at the quietest point near 29 s, never dropped; an encoder with block-causal
   // attention hears it as StreamingSoundTokenizer does. The time that the log-mel took is added to *mel_milliseconds
-  // (with such an encoder it is part of the rest).
-  std::vector<int> encode(std::span<const float> samples, double* mel_milliseconds = nullptr) const;
+  // (with such an encoder it is part of the rest). *pooled, if asked for, becomes what each code is made of: the
+  // encoder's output, the mean of `downsample` frames, [codes, width]. Throws Error when it is asked for and the
+  // encoder's attention is block-causal.
+  std::vector<int> encode(std::span<const float> samples, double* mel_milliseconds = nullptr,
+                          at::Tensor* pooled = nullptr) const;
   // The log-mel that the encoder is used to, [bands, samples / 160].
   at::Tensor mel(std::span<const float> samples) const;
   // To how many frames a log-mel of up to 30 s is padded with -1.5: 30 s or, when cut to length, by the tail and to a

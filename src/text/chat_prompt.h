@@ -16,7 +16,7 @@ namespace ichigo {
 // What the user says in one turn: text, speech, or a text prompt directly followed by speech.
 struct UserTurn {
   std::string text;
-  std::vector<int> sound;
+  std::vector<int> sound;  // codes, or below 0 the vectors that stand in their place (vector_id)
 };
 
 class ChatPrompt {

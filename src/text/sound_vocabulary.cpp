@@ -56,13 +56,13 @@ std::vector<int64_t> SoundVocabulary::ids(std::span<const int> codes) const {
   std::vector<int64_t> out = {start_};
   for (size_t i = 0; i < codes.size();) {
     const int code = codes[i];
-    require(code >= 0 && code < codes_, "The sound code ", code, " is not in this vocabulary of ", codes_, ".");
+    require(code < codes_, "The sound code ", code, " is not in this vocabulary of ", codes_, ".");
     size_t run = 1;
-    if (first_duration_ >= 0) {
+    if (first_duration_ >= 0 && code >= 0) {
       while (run < kLongestDuration && i + run < codes.size() && codes[i + run] == code) ++run;
       if (run > 1) out.push_back(first_duration_ + static_cast<int64_t>(run) - kShortestDuration);
     }
-    out.push_back(id(code));
+    out.push_back(code < 0 ? code : id(code));
     i += run;
   }
   out.push_back(end_);

@@ -12,6 +12,12 @@
 
 namespace ichigo {
 
+// Where speech is heard as vectors (models/speech_adapter), a number below 0 stands in a code's place, and in a
+// token's: that of vector 0 is -1, of vector 1 -2. The same function goes back.
+constexpr int64_t vector_id(int64_t vector) {
+  return -1 - vector;
+}
+
 class SoundVocabulary {
  public:
   // Finds the sound tokens in a tokenizer. Throws Error when there are none or they are not consecutive.
@@ -26,7 +32,7 @@ class SoundVocabulary {
   bool is_code(int64_t id) const { return id >= first_ && id < first_ + codes_; }
   int64_t code(int64_t id) const { return id - first_; }
   // start, the codes' ids, end. Where the vocabulary has durations, a run of equal codes becomes its length and the
-  // code (in pieces of 49 where it is longer).
+  // code (in pieces of 49 where it is longer). What is below 0 stays as it is (vector_id).
   std::vector<int64_t> ids(std::span<const int> codes) const;
   // The least that ids() of so many codes can be.
   int64_t fewest_ids(int64_t codes) const;

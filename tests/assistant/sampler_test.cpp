@@ -59,7 +59,7 @@ TEST(Sampler, PenaltyCountsATokenOnce) {
   const std::vector<int64_t> once = {1};
   EXPECT_EQ(sampler.sample(logits, once), 2);
   const std::vector<float> close = {1.0F, 3.0F, 1.2F};
-  const std::vector<int64_t> thrice = {1, 1, 1};
+  const std::vector<int64_t> thrice = {1, 1, -7, 1};  // and a vector, which is no token
   EXPECT_EQ(sampler.sample(close, thrice), 1);  // 1.5, not 0.375
   const std::vector<float> negative = {-1.0F, -1.5F};
   const std::vector<int64_t> first = {0};

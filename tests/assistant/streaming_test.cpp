@@ -31,12 +31,16 @@ void hear(Conversation& conversation, std::span<const float> samples, const std:
   }
 }
 
-class AnyEarStreamingTest : public StreamingTest, public testing::WithParamInterface<EncoderBlocks> {};
-INSTANTIATE_TEST_SUITE_P(Ears, AnyEarStreamingTest, testing::Values(EncoderBlocks{}, EncoderBlocks{16, 8, 10}),
-                         [](const auto& ear) { return ear.param.any() ? "streaming" : "whole"; });
+class AnyEarStreamingTest : public StreamingTest, public testing::WithParamInterface<test::TinyModelOptions> {};
+INSTANTIATE_TEST_SUITE_P(Ears, AnyEarStreamingTest,
+                         testing::Values(test::TinyModelOptions{}, test::TinyModelOptions{.blocks = {16, 8, 10}},
+                                         test::TinyModelOptions{.adapter = true}),
+                         [](const auto& ear) {
+                           return ear.param.adapter ? "adapter" : ear.param.blocks.any() ? "streaming" : "whole";
+                         });
 
 TEST_P(AnyEarStreamingTest, AnyChunksAreAnsweredAsTheWholeRecording) {
-  write({.blocks = GetParam()});
+  write(GetParam());
   if (IsSkipped()) return;
   const auto speech = test::tiny_speech(2.17), more = test::tiny_speech(0.9, 7);
   Conversation offline = start({.system_prompt = "Be brief."});
@@ -98,6 +102,28 @@ TEST_F(StreamingTest, AReplyIsWithdrawnByMoreSpeech) {
   streaming.accept_reply();
   streaming.ask("Yes?", {});
   EXPECT_EQ(streaming.tokens(), offline.tokens());
+}
+
+// The vectors of what was withdrawn or dropped must never be taken for those of what was heard after it.
+TEST_F(StreamingTest, VectorsOfOtherSpeechAreNotMistaken) {
+  write({.adapter = true});
+  if (IsSkipped()) return;
+  const auto speech = test::tiny_speech(2);
+  const std::span<const float> all = speech;
+  Conversation offline = start({.max_new_tokens = 12}), streaming = start({.max_new_tokens = 12});
+  hear(streaming, all.first(17000), {320});
+  streaming.reply_so_far({});
+  hear(streaming, all.subspan(17000), {320});
+  EXPECT_EQ(streaming.end_of_speech({}).text, offline.hear(speech, "", {}).text);
+  hear(streaming, test::tiny_speech(2, 9), {4000});
+  streaming.reply_so_far({});
+  streaming.drop_speech();
+  const auto more = test::tiny_speech(2, 5);
+  EXPECT_EQ(streaming.transcribe(test::tiny_speech(1, 3)), start().transcribe(test::tiny_speech(1, 3)));
+  hear(streaming, more, {4000});
+  EXPECT_EQ(streaming.end_of_speech({}).text, offline.hear(more, "", {}).text);
+  EXPECT_EQ(streaming.heard(), offline.heard());
+  EXPECT_NE(streaming.heard(), start().transcribe(speech));
 }
 
 TEST_F(StreamingTest, NoiseLeavesNoTrace) {

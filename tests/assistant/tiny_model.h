@@ -18,6 +18,7 @@ struct TinyModelOptions {
   bool with_ear = true;
   int64_t context = 2048;
   EncoderBlocks blocks = {};  // of the ear, for one that hears while somebody speaks
+  bool adapter = false;       // hears vectors in place of codes
 };
 
 template <typename Module>
@@ -55,9 +56,8 @@ inline void write_tiny_model(const std::filesystem::path& folder, const std::fil
   whisper.n_audio_head = 1;
   whisper.n_audio_layer = 1;
   whisper.blocks = options.blocks;
-  WhisperEncoder encoder(whisper);
-  fill_randomly(encoder, generator, 0.2);
-  save_encoder(folder / "whisper.safetensors", encoder, at::kFloat);
+  auto encoder = std::make_shared<WhisperEncoder>(whisper);
+  fill_randomly(*encoder, generator, 0.2);
 
   SoundTokenizerConfig sound;
   sound.codebook_dim = 8;
@@ -65,11 +65,10 @@ inline void write_tiny_model(const std::filesystem::path& folder, const std::fil
   sound.n_head = 1;
   sound.depth = 0;
   sound.cut_to_length = true;
-  Bottleneck bottleneck(sound);
-  bottleneck.initialize(5);
-  save_bottleneck(folder / "sound_tokenizer.safetensors", bottleneck);
-  write_file(folder / "ichigo.json",
-             "{\"sound_tokenizer\": \"sound_tokenizer.safetensors\", \"whisper\": \"whisper.safetensors\"}");
+  auto bottleneck = std::make_shared<Bottleneck>(sound);
+  bottleneck->initialize(5);
+  const auto adapter = SpeechAdapter::random(sound.width, model.embedding().detach(), 6);
+  write_ear(folder, SoundTokenizer(encoder, bottleneck), at::kFloat, {}, options.adapter ? &adapter : nullptr);
 }
 
 // 16 kHz noise with a melody in it.

@@ -69,6 +69,32 @@ TEST_F(Commands, TokenizePrintsTheSoundString) {
   EXPECT_EQ(ear.out, printed.out) << ear.err;
 }
 
+TEST_F(Commands, AModelThatHearsVectors) {
+  ICHIGO_GOLDEN_OR_SKIP(tokenizer, "tokenizer/tokenizer.json");
+  const std::string rival = folder_ / "rival";
+  test::write_tiny_model(rival, tokenizer, {.adapter = true});
+  const auto ask = [&](const std::string& model, const std::vector<std::string>& more = {}) {
+    std::vector<std::string> arguments = {"ask", recording_, "--model", model, "--max-tokens", "8", "--json"};
+    arguments.insert(arguments.end(), more.begin(), more.end());
+    const auto asked = run_program(arguments);
+    EXPECT_EQ(asked.code, 0) << asked.err;
+    return json::parse(asked.out);
+  };
+  const json answer = ask(rival);
+  EXPECT_EQ(answer["tokens"]["sound"], 25);
+  EXPECT_NE(answer["answer"], ask(model_)["answer"]);
+  // An ear that is named takes the place of the one beside the model; its adapter stays.
+  EXPECT_EQ(ask(rival, {"--tokenizer", model_ + "/sound_tokenizer.safetensors", "--whisper",
+                        model_ + "/whisper.safetensors"})["answer"],
+            answer["answer"]);
+  EXPECT_COMPLAINS(run_program({"tokenize", recording_, "--model", rival}), 1, "no sound codes");
+  EXPECT_COMPLAINS(run_program({"convert", rival, folder_ / "out"}), 1, "hears through an adapter");
+  std::filesystem::remove(folder_ / "rival/adapter.safetensors");
+  EXPECT_COMPLAINS(run_program({"ask", recording_, "--model", rival}), 1, "adapter.safetensors");
+  test::write_tiny_model(rival, tokenizer, {.blocks = {16, 8, 10}, .adapter = true});
+  EXPECT_COMPLAINS(run_program({"ask", recording_, "--model", rival}), 1, "hears whole clips");
+}
+
 TEST_F(Commands, ChatAnswersTypedText) {
   const auto first = run_program({"chat", "Hello", "--model", model_, "--max-tokens", "8", "--temperature", "1"});
   ASSERT_EQ(first.code, 0) << first.err;

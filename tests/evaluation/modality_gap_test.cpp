@@ -68,6 +68,10 @@ TEST(ModalityGap, IsTheLossOfTheSameAnswerBehindBothQuestions) {
   EXPECT_DOUBLE_EQ(alone.typed.loss, gap.typed.loss);
   const FusedModel deaf = load_fused_model(folder / "model", PackedTypes::parse("float32"), {});
   EXPECT_CONTAINS(test::error_of([&] { evaluate_modality_gap(deaf, items, true, 600); }), "cannot hear");
+  test::write_tiny_model(folder / "rival", tokenizer, {.adapter = true});
+  const FusedModel rival =
+      load_fused_model(folder / "rival", PackedTypes::parse("float32"), find_ear(folder / "rival"));
+  EXPECT_CONTAINS(test::error_of([&] { evaluate_modality_gap(rival, items, true, 600); }), "hears vectors");
   EXPECT_CONTAINS(test::error_of([&] { evaluate_modality_gap(model, items, true, 0.5); }), "list.tsv:2: ");
 }
 

@@ -24,7 +24,6 @@ TEST(SoundVocabulary, PublishedIds) {
   const std::vector<int> codes = {0, 511, 42, 42, 512};
   EXPECT_EQ(vocabulary.ids(codes), tokenizer.encode(sound_string(codes)));
   EXPECT_THROW(vocabulary.ids(std::vector<int>{513}), Error);
-  EXPECT_THROW(vocabulary.ids(std::vector<int>{-1}), Error);
   // Extending what has them already changes nothing; sound tokens are not hidden by skipping special ones.
   SoundVocabulary::extend(tokenizer, 512);
   EXPECT_EQ(tokenizer.vocabulary_size(), 2203);
@@ -61,6 +60,16 @@ TEST(SoundVocabulary, Durations) {
   for (const char* bad : {"<|sound_start|><|duration_03|><|sound_end|>", "<|sound_start|><|duration_3|>"}) {
     EXPECT_THROW(parse_sound_string(bad), Error) << bad;
   }
+}
+
+TEST(SoundVocabulary, NumbersOfVectorsStay) {
+  ICHIGO_GOLDEN_OR_SKIP(path, "tokenizer/tokenizer.json");
+  const auto tokenizer = BytePairTokenizer::from_file(path);
+  const SoundVocabulary sounds(tokenizer);
+  EXPECT_EQ(sounds.ids(std::vector<int>{-1, 2, -8}),
+            (std::vector<int64_t>{sounds.start(), -1, sounds.id(2), -8, sounds.end()}));
+  EXPECT_EQ(vector_id(0), -1);
+  EXPECT_EQ(vector_id(-8), 7);
 }
 
 TEST(SoundVocabulary, Strings) {

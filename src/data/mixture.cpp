@@ -1,5 +1,7 @@
 #include "data/mixture.h"
 
+#include <ATen/ops/cat.h>
+
 #include <algorithm>
 #include <iterator>
 #include <map>
@@ -36,6 +38,14 @@ void append_answer(TrainingSample& sample, const std::vector<int64_t>& ids) {
   sample.use.back() = TokenUse::kPredicted;
 }
 
+int64_t count_of(const at::Tensor& features) {
+  return features.defined() ? features.size(0) : 0;
+}
+
+void append(at::Tensor& features, const at::Tensor& more) {
+  features = features.defined() ? at::cat({features, more}) : more;
+}
+
 }  // namespace
 
 Task parse_task(const std::string& name) {
@@ -53,11 +63,12 @@ LossMask parse_loss_mask(const std::string& name) {
 }
 
 Mixture::Mixture(const std::vector<MixtureSource>& sources, const ChatPrompt& prompt, const SoundVocabulary& sounds,
-                 LossMask mask, int64_t longest_sample, uint64_t seed)
+                 LossMask mask, int64_t longest_sample, uint64_t seed, int64_t feature_width)
     : prompt_(prompt),
       sounds_(sounds),
       mask_(mask),
       longest_sample_(longest_sample),
+      feature_width_(feature_width),
       seed_(seed),
       random_(Random::keyed(seed, stable_hash("mixture"))) {
   require(!sources.empty(), "the mixture has no sources: name at least one token file");
@@ -67,8 +78,15 @@ Mixture::Mixture(const std::vector<MixtureSource>& sources, const ChatPrompt& pr
             ": the share of replaced tokens must be in [0, 1), not ", config.replaced);
     require(config.share > 0, config.rows.string(), ": its share of the mixture must be positive, not ", config.share);
     if (!files.contains(config.rows)) files.emplace(config.rows, read_token_file(config.rows));
+    auto& rows = files.at(config.rows);
+    if (feature_width > 0 && config.task != Task::kText) {
+      require(
+          mask == LossMask::kAnswer && config.task != Task::kPretrain, config.rows.string(),
+          ": speech that is heard as vectors cannot be predicted: use the loss \"answer\" and no task \"pretrain\"");
+      read_row_features(config.rows, feature_width, rows);
+    }
     Source source{config, {}, {}, -1, 0};
-    std::ranges::copy_if(files.at(config.rows), std::back_inserter(source.rows),
+    std::ranges::copy_if(rows, std::back_inserter(source.rows),
                          [&](const SpeechRow& row) { return usable(row, config.task); });
     require(!source.rows.empty(), config.rows.string(),
             ": none of its rows has what its task needs (text, answer, sound)");
@@ -93,6 +111,15 @@ void Mixture::append_turn(TrainingSample& sample, const SpeechTurn& turn, Task t
     user.text = prompts[random_.below(prompts.size())];
   } else if (turn.sound.empty() || (task == Task::kText && !turn.text.empty())) {
     user = {turn.text, {}};
+  }
+  if (feature_width_ > 0 && !user.sound.empty()) {
+    require(turn.features.defined(),
+            "a typed dialogue has speech whose words and features are not known: leave it out");
+    const int64_t before = count_of(sample.features);
+    for (size_t i = 0; i < user.sound.size(); ++i) {
+      user.sound[i] = static_cast<int>(vector_id(before + static_cast<int64_t>(i)));
+    }
+    append(sample.features, turn.features);
   }
   const auto begin = static_cast<int64_t>(sample.ids.size());
   append(sample, prompt_.user(user), mask_ == LossMask::kAll ? TokenUse::kPredicted : TokenUse::kRead);
@@ -183,7 +210,9 @@ std::vector<PackedBatch> Mixture::next_step(int64_t tokens, int64_t batch_tokens
       batches.emplace_back();
     PackedBatch& batch = batches.back();
     const auto start = static_cast<int64_t>(batch.ids.size());
-    batch.ids.insert(batch.ids.end(), inputs[s].begin(), inputs[s].end());
+    const int64_t vectors = count_of(batch.features);
+    for (const int64_t id : inputs[s]) batch.ids.push_back(id < 0 ? id - vectors : id);
+    if (sample.features.defined()) append(batch.features, sample.features);
     batch.lengths.push_back(length);
     for (const auto& span : sample.spoken) {
       batch.spoken.push_back({start + span.begin, start + span.end, span.text});

@@ -1,6 +1,8 @@
 // What a decoder is trained on: token files mixed by share, turned into samples of ids and loss mask, and packed into
 // batches in which no attention crosses samples. The stream is deterministic and goes on exactly where it stopped.
 #pragma once
+#include <ATen/core/Tensor.h>
+
 #include <cstdint>
 #include <filesystem>
 #include <nlohmann/json_fwd.hpp>
@@ -52,6 +54,7 @@ struct TrainingSample {
   std::vector<int64_t> ids;
   std::vector<TokenUse> use;
   std::vector<SpokenSpan> spoken;
+  at::Tensor features;  // as PackedBatch
   double replaced = 0;  // the share of written tokens to be read back as others
 };
 
@@ -60,13 +63,17 @@ struct PackedBatch {
   std::vector<int64_t> ids, lengths;
   std::vector<int64_t> target_rows, targets;  // hidden state `target_rows[j]` predicts the token `targets[j]`
   std::vector<SpokenSpan> spoken;             // of the samples with speech
+  // bfloat16 [count, width], where speech is heard as vectors: what those are made of for which ids below 0 stand
+  // (vector_id); undefined where there is none.
+  at::Tensor features;
 };
 
 class Mixture {
  public:
-  // Throws Error: a source without usable rows, or a share that is not positive.
+  // With a `feature_width` speech is given as features of that width in place of codes; all else is drawn alike.
+  // Throws Error: a source without usable rows or without features, or a share that is not positive.
   Mixture(const std::vector<MixtureSource>& sources, const ChatPrompt& prompt, const SoundVocabulary& sounds,
-          LossMask mask, int64_t longest_sample, uint64_t seed);
+          LossMask mask, int64_t longest_sample, uint64_t seed, int64_t feature_width = 0);
 
   // Samples of at least `tokens` tokens in all, sorted by length and packed into batches of at most `batch_tokens`
   // (a longer sample stands alone). Samples over the longest length are passed over.
@@ -96,7 +103,7 @@ class Mixture {
   const ChatPrompt& prompt_;
   const SoundVocabulary& sounds_;
   LossMask mask_;
-  int64_t longest_sample_, skipped_ = 0;
+  int64_t longest_sample_, feature_width_, skipped_ = 0;
   uint64_t seed_;
   Random random_;
 };

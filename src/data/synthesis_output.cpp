@@ -83,13 +83,48 @@ int64_t keep_whole_lines(AppendFile& file, Visit visit) {
   return lines;
 }
 
+// OUTPUT.features: the frames of one clip behind those of another.
+class FrameFile {
+ public:
+  FrameFile(const fs::path& output, int64_t width) : data_(output.string() + ".features"), width_(width) {}
+  int64_t frames() const { return frames_; }
+  // Counts the frames of a row that the list has. After a power cut the list may have reached the disk before the
+  // data: false.
+  bool take(int64_t frames) {
+    if (frames > data_.size() / bytes_per_frame() - frames_) return false;
+    frames_ += frames;
+    return true;
+  }
+  // Forgets what no row has taken.
+  void cut() { data_.cut(frames_ * bytes_per_frame()); }
+  void write(const at::Tensor& features) {
+    require(features.dim() == 2 && features.size(1) == width_ && features.scalar_type() == at::kBFloat16,
+            "features must be bfloat16 [frames, ", width_, "]");
+    const at::Tensor values = features.contiguous();
+    data_.write(values.const_data_ptr(), values.nbytes());
+    frames_ += values.size(0);
+  }
+  void sync() { data_.sync(); }
+
+ private:
+  int64_t bytes_per_frame() const { return width_ * static_cast<int64_t>(sizeof(at::BFloat16)); }
+  AppendFile data_;
+  int64_t width_, frames_ = 0;
+};
+
 class CodesOutput : public SynthesisOutput {
  public:
-  CodesOutput(const fs::path& output, int64_t first) : list_(output.string() + ".jsonl"), first_(first) {
+  // `width`: of the features that are written, too; 0: none.
+  CodesOutput(const fs::path& output, int64_t first, int64_t width) : list_(output.string() + ".jsonl"), first_(first) {
+    if (width > 0) features_.emplace(output, width);
     rows_ = keep_whole_lines(list_, [&](int64_t line, std::string_view text) {
-      require(parse_token_line(text).index == first + line, "its index is not ", first + line);
-      return true;
+      const SpeechRow row = parse_token_line(text);
+      require(row.index == first + line, "its index is not ", first + line);
+      auto codes = static_cast<int64_t>(row.sound.size());
+      for (const auto& turn : row.earlier) codes += static_cast<int64_t>(turn.sound.size());
+      return !features_ || features_->take(codes);
     });
+    if (features_) features_->cut();
   }
   int64_t rows() const override { return rows_; }
   void write(const SpokenRow& spoken) override {
@@ -99,50 +134,55 @@ class CodesOutput : public SynthesisOutput {
     };
     SpeechRow line{turn(row, row.earlier.size()), first_ + rows_, row.kind, spoken.voice, spoken.seconds, {}};
     for (size_t i = 0; i < row.earlier.size(); ++i) line.earlier.push_back(turn(row.earlier[i], i));
+    if (features_) {
+      size_t codes = 0;
+      for (const auto& sound : spoken.sound) codes += sound.size();
+      require(spoken.features.size(0) == static_cast<int64_t>(codes), "row ", line.index, " has ", codes,
+              " codes, but the features of ", spoken.features.size(0));
+      features_->write(spoken.features);
+    }
     list_.write(token_file_line(line));
     ++rows_;
   }
-  void sync() override { list_.sync(); }
+  void sync() override {
+    if (features_) features_->sync();
+    list_.sync();
+  }
 
  private:
   AppendFile list_;
+  std::optional<FrameFile> features_;
   int64_t first_, rows_ = 0;
 };
 
 class FeaturesOutput : public SynthesisOutput {
  public:
-  FeaturesOutput(const fs::path& output, int64_t width)
-      : list_(output.string() + ".jsonl"), data_(output.string() + ".features"), width_(width) {
-    const int64_t available = data_.size() / bytes_per_frame();
+  FeaturesOutput(const fs::path& output, int64_t width) : list_(output.string() + ".jsonl"), features_(output, width) {
     rows_ = keep_whole_lines(list_, [&](int64_t line, std::string_view text) {
       const FeatureClip clip = parse_feature_line(text);
-      require(clip.index == line && clip.offset == frames_ && clip.frames >= 0, "its index or offset is wrong");
-      // After a power cut the list may have reached the disk before the data.
-      if (clip.frames > available - frames_) return false;
-      frames_ += clip.frames;
-      return true;
+      require(clip.index == line && clip.offset == features_.frames() && clip.frames >= 0,
+              "its index or offset is wrong");
+      return features_.take(clip.frames);
     });
-    data_.cut(frames_ * bytes_per_frame());
+    features_.cut();
   }
   int64_t rows() const override { return rows_; }
   void write(const SpokenRow& spoken) override {
-    const at::Tensor features = spoken.features.contiguous();
-    require(features.dim() == 2 && features.size(1) == width_ && features.scalar_type() == at::kBFloat16,
-            "features must be bfloat16 [frames, ", width_, "]");
-    data_.write(features.const_data_ptr(), features.nbytes());
-    list_.write(feature_line({rows_, frames_, features.size(0), spoken.row->text, spoken.voice, spoken.phonemes}));
-    frames_ += features.size(0);
+    const int64_t offset = features_.frames();
+    features_.write(spoken.features);
+    list_.write(
+        feature_line({rows_, offset, features_.frames() - offset, spoken.row->text, spoken.voice, spoken.phonemes}));
     ++rows_;
   }
   void sync() override {
-    data_.sync();
+    features_.sync();
     list_.sync();
   }
 
  private:
-  int64_t bytes_per_frame() const { return width_ * static_cast<int64_t>(sizeof(at::BFloat16)); }
-  AppendFile list_, data_;
-  int64_t width_, rows_ = 0, frames_ = 0;
+  AppendFile list_;
+  FrameFile features_;
+  int64_t rows_ = 0;
 };
 
 class AudioOutput : public SynthesisOutput {
@@ -203,7 +243,7 @@ std::unique_ptr<SynthesisOutput> open_synthesis_output(const SynthesisRecipe& re
   switch (recipe.kind) {
     case SynthesisKind::kCodes:
     case SynthesisKind::kText:
-      return std::make_unique<CodesOutput>(recipe.output, first);
+      return std::make_unique<CodesOutput>(recipe.output, first, recipe.with_features ? width : 0);
     case SynthesisKind::kFeatures:
     case SynthesisKind::kMel:
       return std::make_unique<FeaturesOutput>(recipe.output, width);

@@ -1,5 +1,6 @@
 // The three things that `ichigo synthesize` writes, row by row in order, so that a run killed at any moment goes on
-// behind the last whole row: a token file, a feature file, or FLAC files with a list.
+// behind the last whole row: a token file (with the features of its codes, if asked for), a feature file, or FLAC files
+// with a list.
 #pragma once
 #include <ATen/core/Tensor.h>
 
@@ -19,7 +20,7 @@ struct SpokenRow {
   std::string voice;  // or "recording:PATH"
   double seconds = 0;                    // of all turns
   std::vector<std::vector<int>> sound;   // codes: of each turn, the row's own last; empty: typed
-  at::Tensor features;                // features, mel: bfloat16 [frames, width]
+  at::Tensor features;                   // features, mel, codes with features: bfloat16 [frames, width]
   std::vector<std::string> phonemes;  // features, mel
 };
 
@@ -34,7 +35,7 @@ class SynthesisOutput {
   virtual void sync() = 0;
 };
 
-// OUTPUT.jsonl, OUTPUT.jsonl with OUTPUT.features, or OUTPUT/list.tsv. `width`: of the features, or the mel's bands.
+// OUTPUT.jsonl (alone or with OUTPUT.features), or OUTPUT/list.tsv. `width`: of the features, or the mel's bands.
 // `first`: the index of a token file's first row. Throws Error when the list is damaged or another process writes it.
 std::unique_ptr<SynthesisOutput> open_synthesis_output(const SynthesisRecipe& recipe, int64_t width,
                                                        int64_t first = 0);

@@ -256,6 +256,7 @@ SynthesisRecipe read_synthesis_recipe(const std::filesystem::path& path) {
     require(kind == "codes", path.string(),
             ": \"synthesize\" must be \"codes\", \"features\", \"mel\", \"audio\" or \"text\", not \"", kind, "\"");
     recipe.tokenizer = resolve_base(node.text("tokenizer"));
+    recipe.with_features = node.flag("features", false);
   }
   if (recipe.hears()) recipe.whisper = resolve_base(node.text("whisper"));
   recipe.output = node.path("output");
@@ -294,6 +295,8 @@ SynthesisRecipe read_synthesis_recipe(const std::filesystem::path& path) {
   require(!any(Utterance::kNoise) || sequences, path.string(), ": noise can be made as codes or audio");
   require(!any(Utterance::kRandomCodes) || recipe.kind == SynthesisKind::kCodes, path.string(),
           ": random codes are only codes: use \"synthesize: codes\"");
+  require(!any(Utterance::kRandomCodes) || !recipe.with_features, path.string(),
+          ": random codes are made of nothing: leave out \"features\" or their source");
   return recipe;
 }
 

@@ -2,6 +2,7 @@
 //
 //   synthesize: codes | features | mel | audio | text (typed, nobody speaks)      output: PATH      seed: 1
 //   tokenizer: PATH (codes)   whisper: PATH or base:NAME (codes, features)   cut_to_length, tail_frames (features)
+//   features: true (codes): also what they are made of, as data/token_file describes
 //   rows: how many rows are drawn from the sources that have a share
 //   sources: a list of {questions: FOLDER, split: train | unseen, share: 0.6} (kind: arithmetic, say, for only those),
 //     {sentences: FILE, split: train | unseen, share: 0.2}, {instructions: TSV, share: 0.2},
@@ -70,6 +71,7 @@ struct SynthesisRecipe {
   std::filesystem::path tokenizer, whisper;  // weights
   bool cut_to_length = true;                 // features: as SoundTokenizerConfig
   int64_t tail_frames = 0;                   // features: as SoundTokenizerConfig
+  bool with_features = false;                // codes: and the features that they are made of
   std::vector<SynthesisRow> rows;            // in the order in which they are written
 
   // Whether a sound tokenizer hears what was spoken.

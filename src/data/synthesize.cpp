@@ -203,9 +203,15 @@ SpokenRow produce(const SynthesisRecipe& recipe, const Speaker& speaker, const s
   Random random = Random::keyed(recipe.seed, stable_hash("row"), index);
   const auto turns = speaker.utter(*spoken.row, random, spoken.voice);
   for (const auto& samples : turns) spoken.seconds += static_cast<double>(samples.size()) / kSampleRate;
+  std::vector<at::Tensor> clips;
   switch (recipe.kind) {
     case SynthesisKind::kCodes:
-      for (const auto& samples : turns) spoken.sound.push_back(tokenizer->encode(samples));
+      for (const auto& samples : turns) {
+        at::Tensor features;
+        spoken.sound.push_back(tokenizer->encode(samples, nullptr, recipe.with_features ? &features : nullptr));
+        if (recipe.with_features) clips.push_back(features.to(at::kBFloat16));
+      }
+      if (recipe.with_features) spoken.features = at::cat(clips);
       if (spoken.row->utterance == Utterance::kRandomCodes) {
         spoken.sound.push_back(random_codes(spoken.row->codes, tokenizer->config().codes, random));
       }
@@ -241,6 +247,7 @@ SynthesizeResult synthesize(const fs::path& recipe_path, const SynthesizeOptions
   if (options.shards > 1) {
     require(recipe.kind == SynthesisKind::kCodes || recipe.kind == SynthesisKind::kText, recipe_path.string(),
             ": only codes and text can be made in shards");
+    require(!recipe.with_features, recipe_path.string(), ": features cannot be made in shards: leave out --shards");
     recipe.output = shard_path(recipe.output, options.shard, options.shards);
   }
   const Speaker speaker(recipe);  // first: voices speak in processes split off from this one while it is small

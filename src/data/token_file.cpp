@@ -1,5 +1,7 @@
 #include "data/token_file.h"
 
+#include <ATen/ops/from_blob.h>
+
 #include <algorithm>
 #include <cstdio>
 #include <iterator>
@@ -133,6 +135,34 @@ std::vector<SpeechRow> read_token_file(const fs::path& path) {
     }
   }
   return rows;
+}
+
+fs::path row_features_path(const fs::path& rows) {
+  return fs::path(rows).replace_extension(".features");
+}
+
+void read_row_features(const fs::path& path, int64_t width, std::vector<SpeechRow>& rows) {
+  const fs::path place = row_features_path(path);
+  require(fs::exists(place), "there is no ", place.string(), ", the features of the speech in ", path.string(),
+          ": make both anew, with \"features: true\" in the recipe of the rows");
+  const auto data = std::make_shared<MappedFile>(place);
+  const auto values = static_cast<int64_t>(data->bytes().size() / sizeof(at::BFloat16));
+  int64_t frames = 0;
+  const auto give = [&](SpeechTurn& turn) {
+    const auto count = static_cast<int64_t>(turn.sound.size());
+    if ((frames + count) * width <= values) {
+      const auto* begin = reinterpret_cast<const at::BFloat16*>(data->bytes().data()) + frames * width;
+      turn.features = at::from_blob(
+          const_cast<at::BFloat16*>(begin), {count, width}, [data](void*) {}, at::TensorOptions(at::kBFloat16));
+    }
+    frames += count;
+  };
+  for (SpeechRow& row : rows) {
+    for (SpeechTurn& turn : row.earlier) give(turn);
+    give(row);
+  }
+  require(frames * width == values, place.string(), " has ", values, " values, but the ", frames, " codes of ",
+          path.string(), " in a width of ", width, " are ", frames * width, ": the two do not belong together");
 }
 
 std::string token_file_line(const SpeechRow& row) {

@@ -1,8 +1,10 @@
 // The decoder's training data: sequences, loss masks, packing, and a stream that goes on exactly where it stopped.
 #include "data/mixture.h"
 
+#include <ATen/ATen.h>
 #include <gtest/gtest.h>
 
+#include <cmath>
 #include <nlohmann/json.hpp>
 #include <set>
 
@@ -124,6 +126,88 @@ TEST_F(MixtureTest, AllTokensButTheFirstAreTargetsOfThePretrainingTask) {
   const auto batch = pretrain.next_step(1, 1000)[0];
   EXPECT_EQ(batch.ids[0], sounds_->start());
   EXPECT_EQ(batch.targets.size(), batch.ids.size() - 1);
+}
+
+// Writes a row of two values for each code, CODE and NUMBER OF THE FRAME, beside the token file.
+void write_features(const std::filesystem::path& rows) {
+  std::vector<float> values;
+  const auto add = [&](const SpeechTurn& turn) {
+    for (const int code : turn.sound) {
+      values.push_back(static_cast<float>(code));
+      values.push_back(static_cast<float>(values.size() / 2 % 128));
+    }
+  };
+  for (const auto& row : read_token_file(rows)) {
+    for (const auto& turn : row.earlier) add(turn);
+    add(row);
+  }
+  const at::Tensor features = at::tensor(values).to(at::kBFloat16);
+  write_file(row_features_path(rows), {static_cast<const char*>(features.const_data_ptr()), features.nbytes()});
+}
+
+TEST_F(MixtureTest, VectorsStandInTheCodesPlaces) {
+  SpeechRow row;
+  row.text = "and there";
+  row.answer = "so there";
+  row.sound = {8, 9};
+  row.earlier = {{"hello", "good day", {5, 6, 7}, {}}, {"typed", "indeed", {}, {}}};
+  const auto dialogues = folder_.path() / "dialogues.jsonl";
+  write_file(dialogues, token_file_line(row) + token_file_line(row));
+  write_features(dialogues);
+  write_features(rows_);
+  const std::vector<MixtureSource> sources = {{rows_, Task::kAnswer, 1},
+                                              {rows_, Task::kTranscription, 1, 0.3},
+                                              {dialogues, Task::kAnswer, 1},
+                                              {rows_, Task::kText, 1}};
+  auto codes = mixture(sources);
+  auto vectors = Mixture(sources, *prompt_, *sounds_, LossMask::kAnswer, 1000, 7, 2);
+  int64_t heard = 0;
+  for (int step = 0; step < 2; ++step) {
+    const auto expected = codes.next_step(1500, 300), batches = vectors.next_step(1500, 300);
+    ASSERT_EQ(batches.size(), expected.size());
+    for (size_t b = 0; b < batches.size(); ++b) {
+      const PackedBatch& batch = batches[b];
+      EXPECT_EQ(batch.lengths, expected[b].lengths);
+      EXPECT_EQ(batch.targets, expected[b].targets);
+      EXPECT_EQ(batch.target_rows, expected[b].target_rows);
+      EXPECT_EQ(batch.spoken.size(), expected[b].spoken.size());
+      double frame = -1;
+      int64_t count = 0;
+      for (size_t i = 0; i < batch.ids.size(); ++i) {
+        if (batch.ids[i] >= 0) {
+          EXPECT_EQ(batch.ids[i], expected[b].ids[i]);
+          frame = -1;
+          continue;
+        }
+        const at::Tensor features = batch.features[vector_id(batch.ids[i])];
+        EXPECT_EQ(features[0].item<double>(), sounds_->code(expected[b].ids[i]));
+        // One behind another, as they were spoken.
+        if (frame >= 0) {
+          EXPECT_EQ(features[1].item<double>(), std::fmod(frame + 1, 128));
+        }
+        frame = features[1].item<double>();
+        ++count;
+      }
+      EXPECT_EQ(count, batch.features.defined() ? batch.features.size(0) : 0);
+      heard += count;
+    }
+  }
+  EXPECT_GT(heard, 300);
+}
+
+TEST_F(MixtureTest, SaysWhatIsWrongWithFeatures) {
+  const auto error = [&](Task task = Task::kAnswer, LossMask mask = LossMask::kAnswer, int64_t width = 2) {
+    return test::error_of([&] { Mixture({{rows_, task, 1}}, *prompt_, *sounds_, mask, 1000, 7, width); });
+  };
+  EXPECT_CONTAINS(error(), "rows.features, the features of the speech in");
+  EXPECT_EQ(error(Task::kText), "");
+  write_features(rows_);
+  EXPECT_EQ(error(), "");
+  EXPECT_CONTAINS(error(Task::kAnswer, LossMask::kAll), "cannot be predicted");
+  EXPECT_CONTAINS(error(Task::kPretrain), "cannot be predicted");
+  EXPECT_CONTAINS(error(Task::kAnswer, LossMask::kAnswer, 3), "in a width of 3");
+  write_file(rows_, read_file(rows_) + token_file_line({{"more", "", {1}, {}}, 20, "transcript", "", 0, {}}));
+  EXPECT_CONTAINS(error(), "do not belong together");
 }
 
 TEST_F(MixtureTest, PacksSamplesOfAStepByLengthWithinTheBatch) {

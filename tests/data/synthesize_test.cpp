@@ -147,6 +147,37 @@ TEST_F(SynthesizeTest, CodesAreTheSameWhateverHappens) {
   EXPECT_GT(static_cast<double>(same), 0.9 * static_cast<double>(total));
 }
 
+TEST_F(SynthesizeTest, FeaturesOfCodesAreTheSameWhateverHappens) {
+  ICHIGO_GOLDEN_OR_SKIP(tokenizer_path, "whispervq/seven_language.model");
+  ICHIGO_GOLDEN_OR_SKIP(whisper_path, "whisper/tiny-random.pt");
+  const std::string weights = "tokenizer: " + tokenizer_path.string() + "\nwhisper: " + whisper_path.string() + "\n";
+  expect_same_whatever_happens("codes", weights + "features: true\n", /*cuts=*/1);
+  run(recipe("alone", "codes", weights));
+  EXPECT_EQ(read_file(folder_ / "alone/out.jsonl"), read_file(folder_ / "whole/out.jsonl"));
+  EXPECT_FALSE(fs::exists(folder_ / "alone/out.features"));
+
+  const SoundTokenizer tokenizer = SoundTokenizer::load(tokenizer_path, whisper_path);
+  auto rows = read_token_file(folder_ / "whole/out.jsonl");
+  read_row_features(folder_ / "whole/out.jsonl", tokenizer.config().width, rows);
+  at::set_num_threads(1);
+  run(recipe("audio", "audio"));
+  double difference = 0, size = 0;
+  for (size_t i = 0; i < rows.size(); ++i) {
+    // By hand: the frames of the clip as the encoder gives them, two by two.
+    const auto samples = read_audio(synthesis_audio_path(folder_ / "audio/out", static_cast<int64_t>(i)));
+    const at::NoGradGuard no_grad;
+    const at::Tensor frames = tokenizer.features(tokenizer.mel(samples))[0].narrow(0, 0, 2 * rows[i].features.size(0));
+    const at::Tensor expected = (frames.slice(0, 0, std::nullopt, 2) + frames.slice(0, 1, std::nullopt, 2)) / 2;
+    difference += (rows[i].features.to(at::kFloat) - expected).square().sum().item<double>();
+    size += expected.square().sum().item<double>();
+  }
+  EXPECT_LT(std::sqrt(difference / size), 0.05);  // 16-bit rounding of the audio, bfloat16
+
+  SynthesizeOptions shards;
+  shards.shards = 2;
+  EXPECT_CONTAINS(error_of([&] { synthesize(folder_ / "whole.yaml", shards); }), "cannot be made in shards");
+}
+
 TEST_F(SynthesizeTest, FeaturesAreTheSameWhateverHappens) {
   ICHIGO_GOLDEN_OR_SKIP(whisper_path, "whisper/tiny-random.pt");
   expect_same_whatever_happens("features", "tail_frames: 20\nwhisper: " + whisper_path.string() + "\n");
@@ -409,6 +440,9 @@ TEST_F(SynthesizeTest, SaysWhatIsWrongWithARecipe) {
   EXPECT_CONTAINS(error(start + inaudible + ", as: random_codes, lengths: " + (folder_ / "lengths.jsonl").string() +
                         "}]\n"),
                   "random codes are only codes");
+  EXPECT_CONTAINS(error("synthesize: codes\noutput: x\ntokenizer: t\nwhisper: w\nfeatures: true\n" + inaudible +
+                        ", as: random_codes, lengths: " + (folder_ / "lengths.jsonl").string() + "}]\n"),
+                  "made of nothing");
   EXPECT_CONTAINS(error(start + "noise_split: train\n" + inaudible + "}]\n"), "\"noise_split\" needs \"noise\"");
   EXPECT_CONTAINS(error(start + "augmentation: {probability: 3}\n"), "augmentation");
   EXPECT_FALSE(fs::exists(folder_ / "bad"));

@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "assistant/tiny_model.h"
 #include "base/atomic_file.h"
 #include "base/error.h"
 #include "data/token_file.h"
@@ -54,6 +55,30 @@ inline void write_tiny_decoder(const std::filesystem::path& folder) {
     lines += token_file_line(row);
   }
   write_file(folder / "rows.jsonl", lines);
+}
+
+constexpr int64_t kTinyWidth = 64;  // of the tiny ear's features
+
+// Writes FOLDER/rows.features: noise around one vector for each code.
+inline void write_tiny_features(const std::filesystem::path& folder, int64_t width = kTinyWidth) {
+  at::manual_seed(2);
+  const at::Tensor means = at::randn({2, width});
+  std::string bytes;
+  for (const auto& row : read_token_file(folder / "rows.jsonl")) {
+    for (const int code : row.sound) {
+      const at::Tensor frame = (means[code] + 0.3 * at::randn({width})).to(at::kBFloat16);
+      bytes.append(static_cast<const char*>(frame.const_data_ptr()), frame.nbytes());
+    }
+  }
+  write_file(folder / "rows.features", bytes);
+}
+
+// Writes FOLDER/ear and those features; the recipe's line for an adapter.
+inline std::string write_tiny_ear(const std::filesystem::path& folder) {
+  write_tiny_model(folder / "ear", *golden("tokenizer/tokenizer.json"));
+  write_tiny_features(folder);
+  return concat("adapter: {tokenizer: ", (folder / "ear/sound_tokenizer.safetensors").string(),
+                ", whisper: ", (folder / "ear/whisper.safetensors").string(), "}\n");
 }
 
 // FOLDER/OUTPUT.yaml: `steps` steps on those rows into FOLDER/OUTPUT, with `more` lines.

@@ -35,8 +35,8 @@ void SpeechAdapter::save(const std::filesystem::path& path) const {
   write_safetensors(path, tensors);
 }
 
-SpeechAdapter SpeechAdapter::to(at::ScalarType dtype) const {
-  return {weight.to(dtype, /*non_blocking=*/false, /*copy=*/true), bias.to(dtype, false, true)};
+SpeechAdapter SpeechAdapter::to(const at::TensorOptions& options) const {
+  return {weight.to(options, /*non_blocking=*/false, /*copy=*/true), bias.to(options, false, true)};
 }
 
 at::Tensor SpeechAdapter::forward(const at::Tensor& features) const {

@@ -25,8 +25,8 @@ struct SpeechAdapter {
   static SpeechAdapter load(const std::filesystem::path& path, int64_t width, int64_t hidden_size);
   void save(const std::filesystem::path& path) const;
 
-  // The same with parameters of this type, to be trained apart from these.
-  SpeechAdapter to(at::ScalarType dtype) const;
+  // The same with parameters of this type on this device, to be trained apart from these.
+  SpeechAdapter to(const at::TensorOptions& options) const;
   // Features [count, width] -> vectors [count, hidden_size], in the parameters' type and with their gradient.
   at::Tensor forward(const at::Tensor& features) const;
   std::vector<std::pair<std::string, at::Tensor>> parameters() const { return {{kWeight, weight}, {kBias, bias}}; }

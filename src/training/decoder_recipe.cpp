@@ -36,6 +36,14 @@ DecoderRecipe DecoderRecipe::read(const std::filesystem::path& path) {
   recipe.letters.start = letters.path("start", "");
   letters.finish();
   require(recipe.letters.weight >= 0, path.string(), ": the weight of letter_loss must not be negative");
+  if (node.has("adapter")) {
+    RecipeNode adapter = node.child("adapter");
+    recipe.adapter.sound_tokenizer = adapter.path("tokenizer");
+    recipe.adapter.whisper = adapter.path("whisper");
+    adapter.finish();
+    require(recipe.codebook.empty() && recipe.spelling.empty() && recipe.loss == LossMask::kAnswer, path.string(),
+            ": with an adapter no codes are heard: leave out \"codebook\", \"spelling\" and \"loss: all\"");
+  }
   recipe.step_tokens = node.integer("step_tokens", recipe.step_tokens);
   recipe.batch_tokens = node.integer("batch_tokens", recipe.batch_tokens);
   recipe.longest_sample = node.integer("longest_sample", recipe.longest_sample);

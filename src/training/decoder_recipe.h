@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "data/mixture.h"
+#include "models/fused_model.h"
 #include "training/letter_loss.h"
 #include "training/optimizer_choice.h"
 #include "training/schedule.h"
@@ -16,6 +17,9 @@ struct DecoderRecipe {
   // How the rows of new sound tokens begin: alike for like vectors (a sound tokenizer's weights), or as the letters of
   // their phones (the folder of a sound tokenizer trained with CTC).
   std::filesystem::path codebook, spelling;
+  // Speech is heard as vectors (models/speech_adapter), made of the features beside the rows; this is the ear that made
+  // those, and that the model is written with. A base that has an adapter goes on with it. None: heard as codes.
+  EarFiles adapter;
   std::vector<MixtureSource> mixture, validation;
   OptimizerKind optimizer_kind = OptimizerKind::kAdamW;
   OptimizerConfig optimizer;

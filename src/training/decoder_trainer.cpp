@@ -43,13 +43,16 @@ class DecoderTrainer {
         base_(open_model_directory(resolve_base(recipe_.base))),
         prompt_(extended(base_.tokenizer, recipe_.codes), plain_template(base_)),
         sounds_(base_.tokenizer),
-        mixture_(recipe_.mixture, prompt_, sounds_, recipe_.loss, recipe_.longest_sample, recipe_.seed) {
+        ear_(open_ear(recipe_.adapter)),
+        mixture_(recipe_.mixture, prompt_, sounds_, recipe_.loss, recipe_.longest_sample, recipe_.seed,
+                 feature_width()) {
     group_.require_same("recipe", recipe_text(path));
     group_.require_same("set of rows to train on", mixture_.state().dump());
     say(concat(path.string(), ": ", mixture_.rows(), " rows, ", recipe_.schedule.total_steps, " steps of ",
                recipe_.step_tokens, " tokens", group_.ranks() > 1 ? concat(", ", group_.ranks(), " ranks") : ""));
     if (!recipe_.validation.empty()) {
-      Mixture validation(recipe_.validation, prompt_, sounds_, LossMask::kAnswer, recipe_.longest_sample, recipe_.seed);
+      Mixture validation(recipe_.validation, prompt_, sounds_, LossMask::kAnswer, recipe_.longest_sample, recipe_.seed,
+                         feature_width());
       validation_ = validation.next_step(recipe_.validation_tokens, recipe_.batch_tokens);
     }
     build_model();
@@ -81,6 +84,15 @@ class DecoderTrainer {
     return tokenizer;
   }
 
+  static std::optional<SoundTokenizer> open_ear(const EarFiles& files) {
+    if (files.empty()) return std::nullopt;
+    SoundTokenizer ear = SoundTokenizer::load(resolve_base(files.sound_tokenizer), resolve_base(files.whisper));
+    require(!ear.streaming(), files.whisper.string(), ": an adapter needs a Whisper that hears whole clips");
+    return ear;
+  }
+
+  int64_t feature_width() const { return ear_ ? ear_->config().width : 0; }
+
   void build_model() {
     LlamaConfig config = LlamaConfig::from_json(base_.config);
     const auto base_tensors = llama_tensors(config, *base_.weights);
@@ -100,10 +112,25 @@ class DecoderTrainer {
       letters_.emplace(config.hidden_size, options, recipe_.seed, recipe_.letters.start);
       for (auto& parameter : letters_->parameters()) parameters.push_back(parameter);
     }
+    std::optional<SpeechAdapter> adapter_start;
+    if (ear_) {
+      const auto old = find_ear(base_.path).adapter;
+      adapter_start = old.empty()
+                          ? SpeechAdapter::random(feature_width(), base_.weights->load(kEmbeddingName), recipe_.seed)
+                          : SpeechAdapter::load(old, feature_width(), config.hidden_size);
+      adapter_ = adapter_start->to(options);
+      for (auto& parameter : adapter_->parameters()) parameters.push_back(parameter);
+    }
     if (group_.ranks() > 1) sharding_.emplace(group_, *model_, parameters, [this] { optimizer_->accumulate(); });
     const at::NoGradGuard no_grad;
     // The optimiser's masters must begin from the float32 values, not from their bfloat16 roundings.
     std::map<std::string, at::Tensor> masters;
+    const auto begin_with = [&](const std::string& name, const at::Tensor& start) {
+      masters[name] = sharding_ ? sharding_->own_rows(name, start).clone() : start;
+    };
+    if (adapter_start) {
+      for (const auto& [name, start] : adapter_start->parameters()) begin_with(name, start);
+    }
     for (const TensorToWrite& tensor : base_tensors) {
       const at::Tensor from = tensor.load().to(at::kFloat);
       const bool vocabulary = is_embedding(tensor.name) && rows != old_rows;
@@ -114,7 +141,7 @@ class DecoderTrainer {
                 " codes, the recipe says ", recipe_.codes);
         start.narrow(0, sounds_.id(0), recipe_.codes).copy_(spelled);
       }
-      masters[tensor.name] = sharding_ ? sharding_->own_rows(tensor.name, start).clone() : start;
+      begin_with(tensor.name, start);
     }
     optimizer_ = make_optimizer(recipe_.optimizer_kind, sharding_ ? sharding_->pieces() : parameters, recipe_.optimizer,
                                 config.head_dim, masters);
@@ -160,6 +187,10 @@ class DecoderTrainer {
   void write_model() {
     std::map<std::string, TensorToWrite> masters;
     for (const TensorToWrite& tensor : whole(optimizer_->master_weights())) masters.emplace(tensor.name, tensor);
+    if (adapter_) {
+      const SpeechAdapter trained{masters.at(SpeechAdapter::kWeight).load(), masters.at(SpeechAdapter::kBias).load()};
+      if (group_.first()) write_ear(recipe_.output / "model", *ear_, at::kFloat, {}, &trained);
+    }
     std::vector<TensorToWrite> weights;
     for (const auto& [name, parameter] : model_->hugging_face_parameters()) weights.push_back(masters.at(name));
     write_whole(weights, [&](const std::vector<TensorToWrite>& tensors) {
@@ -179,13 +210,15 @@ class DecoderTrainer {
   };
 
   BatchLoss loss_of(const PackedBatch& batch) {
-    at::Tensor letters;
     const auto indices = [&](const std::vector<int64_t>& values) { return at::tensor(values, at::kLong).to(device_); };
-    const at::Tensor hidden = model_->forward_packed(indices(batch.ids), batch.lengths, recipe_.checkpointing,
-                                                     [&](int64_t layer, const at::Tensor& x) {
-                                                       if (letters_ && layer == recipe_.letters.layer)
-                                                         letters = letters_->loss(x, batch.spoken);
-                                                     });
+    at::Tensor letters, vectors;
+    if (batch.features.defined()) vectors = adapter_->forward(batch.features.to(device_));
+    const at::Tensor hidden = model_->forward_packed(
+        indices(batch.ids), batch.lengths, recipe_.checkpointing,
+        [&](int64_t layer, const at::Tensor& x) {
+          if (letters_ && layer == recipe_.letters.layer) letters = letters_->loss(x, batch.spoken);
+        },
+        vectors);
     const at::Tensor rows = hidden.index_select(0, indices(batch.target_rows));
     BatchLoss loss;
     loss.total = linear_cross_entropy(rows, model_->head(), indices(batch.targets));
@@ -281,10 +314,12 @@ class DecoderTrainer {
   ModelDirectory base_;
   ChatPrompt prompt_;
   SoundVocabulary sounds_;
+  std::optional<SoundTokenizer> ear_;  // with an adapter
   Mixture mixture_;
   std::vector<PackedBatch> validation_;  // a fixed drawing of the validation sources
   std::shared_ptr<Llama> model_;
   std::optional<LetterLoss> letters_;
+  std::optional<SpeechAdapter> adapter_;  // as it is computed with
   std::optional<Sharding> sharding_;  // with several ranks
   std::unique_ptr<Optimizer> optimizer_;
   int64_t completed_ = 0, tokens_ = 0;

@@ -143,6 +143,19 @@ TEST_F(TrainRanksTest, GiveTheLossesOfOneInBfloat16) {
   std::printf("bfloat16: losses and norms of 2 ranks within %.1e of one rank's\n", worst_);
 }
 
+TEST_F(TrainRanksTest, ShareAnAdapter) {
+  const std::string adapter = "bf16: false\n" + test::write_tiny_ear(folder_.path());
+  train(1, recipe("one", adapter));
+  train(2, recipe("two", adapter), {"--steps", "3"});
+  train(3, recipe("two", adapter));
+  expect_same_metrics("two", "one", 1e-5);
+  const auto one = open_safetensors(folder_ / "one/model/adapter.safetensors");
+  const auto two = open_safetensors(folder_ / "two/model/adapter.safetensors");
+  for (const auto& [name, info] : one->tensors()) {
+    EXPECT_LE((two->load(name) - one->load(name)).abs().max().item<double>(), 1e-3) << name;
+  }
+}
+
 TEST_F(TrainRanksTest, AStepMayHaveFewerBatchesThanRanks) {
   train(1, test::tiny_recipe(folder_.path(), "one", "bf16: false\n", 8, 1000));
   train(2, test::tiny_recipe(folder_.path(), "two", "bf16: false\n", 8, 1000));

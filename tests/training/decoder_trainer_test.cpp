@@ -71,6 +71,68 @@ TEST_F(DecoderTrainerTest, LearnsToSpellBesideTheText) {
   EXPECT_NE(second.front().at("letter_loss"), first.front().at("letter_loss"));
 }
 
+class AdapterTrainerTest : public DecoderTrainerTest {
+ protected:
+  void SetUp() override {
+    DecoderTrainerTest::SetUp();
+    adapter_ = test::write_tiny_ear(folder_.path());
+  }
+  at::Tensor weight(const std::string& run) const {
+    return open_weights(folder_ / run / "model/adapter.safetensors")->load(SpeechAdapter::kWeight).clone();
+  }
+  std::string adapter_;
+};
+
+TEST_F(AdapterTrainerTest, LearnsToHearVectors) {
+  train(recipe("run", adapter_ + "letter_loss: {weight: 0.2, layer: 0}\n"));
+  const auto lines = metrics(folder_ / "run");
+  EXPECT_LT(lines.back().at("loss").get<double>(), 0.7 * lines.front().at("loss").get<double>());
+  const auto before =
+      SpeechAdapter::random(test::kTinyWidth, open_weights(folder_ / "base")->load(kEmbeddingName), 1).weight;
+  EXPECT_GT((weight("run") - before).abs().mean().item<double>(), 0.01);
+
+  // What is written is a whole model that hears with the ear of the recipe.
+  const auto folder = folder_ / "run/model";
+  const FusedModel model = load_fused_model(folder, {}, find_ear(folder)),
+                   codes = load_fused_model(folder_ / "ear", {}, find_ear(folder_ / "ear"));
+  const auto speech = test::tiny_speech(1.3);
+  const HeardSpeech heard = model.hear(speech);
+  EXPECT_EQ(heard.sound.size(), codes.hear(speech).sound.size());
+  EXPECT_EQ(heard.sound.front(), -1);
+  at::Tensor features;
+  codes.sound_tokenizer->encode(speech, nullptr, &features);
+  EXPECT_LE((heard.vectors - at::linear(features, weight("run"), model.adapter->bias)).abs().max().item<double>(),
+            1e-4);
+
+  // A run on top of it goes on with its adapter.
+  const auto path = recipe("more", adapter_);
+  std::string yaml = read_file(path);
+  yaml.replace(yaml.find("/base\n"), 6, "/run/model\n");
+  yaml.replace(yaml.find("learning_rate: 0.01"), 19, "learning_rate: 1e-9");
+  write_file(path, yaml);
+  train(path);
+  EXPECT_LE((weight("more") - weight("run")).abs().max().item<double>(), 1e-6);
+}
+
+TEST_F(AdapterTrainerTest, StoppedAndResumedEndsBitIdentical) {
+  train(recipe("whole", adapter_));
+  train(recipe("stopped", adapter_), {.stop_after_steps = 3});
+  train(recipe("stopped", adapter_));
+  for (const char* file : {"model.safetensors", "adapter.safetensors", "ichigo.json"}) {
+    EXPECT_EQ(read_file(folder_ / "whole/model" / file), read_file(folder_ / "stopped/model" / file)) << file;
+  }
+}
+
+TEST_F(AdapterTrainerTest, SaysWhatIsWrong) {
+  EXPECT_CONTAINS(test::error_of([&] { train(recipe("a", adapter_ + "loss: all\n")); }), "no codes are heard");
+  EXPECT_CONTAINS(test::error_of([&] { train(recipe("b", "adapter: {whisper: x}\n")); }), "tokenizer");
+  test::write_tiny_features(folder_.path(), 48);
+  EXPECT_CONTAINS(test::error_of([&] { train(recipe("c", adapter_)); }), "in a width of 64");
+  std::filesystem::remove(folder_ / "rows.features");
+  EXPECT_CONTAINS(test::error_of([&] { train(recipe("d", adapter_)); }), "features: true");
+  EXPECT_FALSE(std::filesystem::exists(folder_ / "c/model"));
+}
+
 TEST_F(DecoderTrainerTest, SaysWhatIsWrongWithTheRecipe) {
   EXPECT_CONTAINS(test::error_of([&] { train(recipe("a", "lerning_rate: 1\n")); }), "learning_rate");
   EXPECT_CONTAINS(test::error_of([&] { train(recipe("b", "longest_sample: -1\n")); }), "longest_sample");

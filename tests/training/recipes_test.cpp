@@ -43,6 +43,21 @@ TEST(Recipes, AllThatTrainCanBeRead) {
   EXPECT_GE(others, 4);
 }
 
+TEST(Recipes, TheRivalsDifferInTheirEarOnly) {
+  const auto codes = DecoderRecipe::read(kRecipes / "rival_adapter_decoder_codes.yaml");
+  const auto vectors = DecoderRecipe::read(kRecipes / "rival_adapter_decoder.yaml");
+  EXPECT_TRUE(codes.adapter.empty());
+  EXPECT_FALSE(codes.spelling.empty());
+  EXPECT_FALSE(vectors.adapter.empty());
+  EXPECT_TRUE(vectors.spelling.empty());
+  EXPECT_NE(codes.output, vectors.output);
+  EXPECT_EQ(codes.seed, vectors.seed);
+  EXPECT_EQ(codes.schedule.total_steps * codes.step_tokens, 2'048'000);
+  EXPECT_EQ(vectors.schedule.total_steps * vectors.step_tokens, 2'048'000);
+  ASSERT_EQ(codes.mixture.size(), vectors.mixture.size());
+  for (size_t i = 0; i < codes.mixture.size(); ++i) EXPECT_EQ(codes.mixture[i].rows, vectors.mixture[i].rows);
+}
+
 TEST(Recipes, ThePapersStagesAreThoseOfItsTable) {
   struct Stage {
     const char* file;

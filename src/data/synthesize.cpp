@@ -20,6 +20,7 @@
 #include "base/mapped_file.h"
 #include "base/parallel.h"
 #include "base/progress.h"
+#include "base/recipe.h"
 #include "data/corpus.h"
 #include "data/phoneme_set.h"
 #include "data/synthesis_output.h"
@@ -73,7 +74,7 @@ fs::path list_path(const SynthesisRecipe& recipe) {
 // Refuses to go on with rows that were made by anything else than the same recipe, texts and weights.
 void check_fingerprint(const fs::path& recipe_path, const SynthesisRecipe& recipe) {
   nlohmann::ordered_json print;
-  print["recipe"] = concat(hash_file(recipe_path));
+  print["recipe"] = concat(stable_hash(recipe_text(recipe_path)));
   print["texts"] = concat(hash_rows(recipe));
   for (const auto& [name, path] : {std::pair{"tokenizer", recipe.tokenizer}, {"whisper", recipe.whisper}}) {
     if (!path.empty()) print[name] = concat(hash_path(path));

@@ -83,7 +83,7 @@ void write_ear(const std::filesystem::path& folder, const SoundTokenizer& ear, a
 FusedModel load_fused_model(const std::filesystem::path& model, const PackedTypes& types, const EarFiles& ear);
 
 // An ear alone, for inference on the processor. One that hears whole clips computes in float32, as training data is
-// tokenised; one that hears block by block in the processor's fast type, which changes less than 1 % of the codes.
+// tokenised; one that hears block by block in bfloat16, which changes less than 1 % of the codes.
 // Throws Error when a part is missing or they do not belong together.
 SoundTokenizer load_ear(const EarFiles& ear);
 

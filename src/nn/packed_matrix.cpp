@@ -8,7 +8,6 @@
 #include <cmath>
 #include <cstring>
 
-#include "base/device.h"
 #include "base/error.h"
 #include "nn/kernels/row_kernels.h"
 
@@ -79,7 +78,7 @@ std::string name_of(MatrixType type) {
 
 MatrixType natural_type(const std::optional<BlockType>& stored) {
   if (stored) return *stored == BlockType::kQ4_0 ? MatrixType::kQ4_0 : MatrixType::kQ8_0;
-  return fast_dtype(at::kCPU) == at::kBFloat16 ? MatrixType::kBFloat16 : MatrixType::kFloat32;
+  return MatrixType::kBFloat16;
 }
 
 void PackedVectors::assign(const float* x, int64_t vectors, int64_t columns, MatrixType type) {

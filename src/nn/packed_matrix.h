@@ -17,7 +17,8 @@ namespace ichigo {
 using kernels::MatrixType;
 std::string name_of(MatrixType type);  // "float32", "bfloat16", "q8_0", "q4_0"
 // How a matrix that is stored like this is computed with, unless asked otherwise: blocks keep their 4 or (rounded up) 8
-// bits, everything else becomes bfloat16 where the processor multiplies it fast, else float32.
+// bits, everything else becomes bfloat16, on every processor: float32 would take twice the memory and, token by token,
+// twice the time.
 MatrixType natural_type(const std::optional<BlockType>& stored);
 
 // Some float vectors, converted once for all matrices of one type and width that they are multiplied with.

@@ -96,6 +96,11 @@ ICHIGO_AVX2 inline __m256i four_columns(const uint8_t* block, int group, int hal
   return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(block + 32 + group * 64 + half * 32));
 }
 
+// Adds a block's whole sums of eight rows, with the rows' scales and the vector's.
+ICHIGO_AVX2 inline void add_scaled(__m256i whole, __m256 rows, float vector, __m256& sum) {
+  sum = _mm256_fmadd_ps(_mm256_cvtepi32_ps(whole), _mm256_mul_ps(rows, _mm256_set1_ps(vector)), sum);
+}
+
 // |weight| x the vector's byte with the weight's sign, which keeps the sum of two products within 16 bits.
 struct Q8 {
   static constexpr int kMostVectors = 6;
@@ -112,6 +117,7 @@ struct Q8 {
       const uint8_t* block = panel + b * panel_bytes(MatrixType::kQ8_0, kBlockColumns);
 #pragma GCC unroll 2
       for (int half = 0; half < 2; ++half) {
+        const __m256 rows = row_scales(block, half);
         __m256i whole[V];
 #pragma GCC unroll 6
         for (int v = 0; v < V; ++v) whole[v] = _mm256_setzero_si256();
@@ -128,10 +134,7 @@ struct Q8 {
           }
         }
 #pragma GCC unroll 6
-        for (int v = 0; v < V; ++v) {
-          const __m256 scale = _mm256_mul_ps(row_scales(block, half), _mm256_set1_ps(scales[v * blocks + b]));
-          sums[v][half] = _mm256_fmadd_ps(_mm256_cvtepi32_ps(whole[v]), scale, sums[v][half]);
-        }
+        for (int v = 0; v < V; ++v) add_scaled(whole[v], rows, scales[v * blocks + b], sums[v][half]);
       }
     }
     store(sums, to);
@@ -156,6 +159,7 @@ struct Q4 {
     for (int64_t b = 0; b < blocks; ++b) {
       const uint8_t* block = panel + b * panel_bytes(MatrixType::kQ4_0, kBlockColumns);
       for (int half = 0; half < 2; ++half) {
+        const __m256 rows = row_scales(block, half);
         __m256i weights[8];
         for (int j = 0; j < 4; ++j) {
           const __m256i both = four_columns(block, j, half);
@@ -170,8 +174,7 @@ struct Q4 {
           }
           const __m256i whole =
               _mm256_add_epi32(_mm256_madd_epi16(sum, ones), _mm256_set1_epi32(shifts[v * blocks + b]));
-          const __m256 scale = _mm256_mul_ps(row_scales(block, half), _mm256_set1_ps(scales[v * blocks + b]));
-          sums[v][half] = _mm256_fmadd_ps(_mm256_cvtepi32_ps(whole), scale, sums[v][half]);
+          add_scaled(whole, rows, scales[v * blocks + b], sums[v][half]);
         }
       }
     }

@@ -60,12 +60,18 @@ TEST_F(MixtureTest, AnswersAreTheOnlyTargets) {
   for (size_t i = 0; i < targets.size(); ++i) EXPECT_EQ(batch.ids[batch.target_rows[i] + 1], targets[i]);
 }
 
-TEST_F(MixtureTest, ADialogueIsReadFromItsFirstTurn) {
+// A spoken turn, a typed one, and a spoken one that counts.
+SpeechRow dialogue() {
   SpeechRow row;
   row.text = "and there";
   row.answer = "so there";
   row.sound = {8, 9};
   row.earlier = {{"hello", "good day", {5, 6, 7}, {}}, {"typed", "indeed", {}, {}}};
+  return row;
+}
+
+TEST_F(MixtureTest, ADialogueIsReadFromItsFirstTurn) {
+  const SpeechRow row = dialogue();
   const auto path = folder_.path() / "dialogues.jsonl";
   write_file(path, token_file_line(row));
   std::vector<int64_t> expected = prompt_->opening("");
@@ -146,11 +152,7 @@ void write_features(const std::filesystem::path& rows) {
 }
 
 TEST_F(MixtureTest, VectorsStandInTheCodesPlaces) {
-  SpeechRow row;
-  row.text = "and there";
-  row.answer = "so there";
-  row.sound = {8, 9};
-  row.earlier = {{"hello", "good day", {5, 6, 7}, {}}, {"typed", "indeed", {}, {}}};
+  const SpeechRow row = dialogue();
   const auto dialogues = folder_.path() / "dialogues.jsonl";
   write_file(dialogues, token_file_line(row) + token_file_line(row));
   write_features(dialogues);

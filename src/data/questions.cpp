@@ -8,6 +8,17 @@
 #include "base/random.h"
 
 namespace ichigo {
+namespace {
+
+std::vector<std::string> read_answers(const std::filesystem::path& file) {
+  const TsvTable table = read_tsv(file);
+  std::vector<std::string> answers;
+  for (size_t row = 0; row < table.size(); ++row) answers.push_back(table.at(row, "answer"));
+  require(!answers.empty(), file.string(), " has no answers");
+  return answers;
+}
+
+}  // namespace
 
 QuestionSet::QuestionSet(const std::filesystem::path& folder, Split split, const std::string& kind)
     : topics_(read_topics(folder, split)), follow_ups_(folder / "follow_ups.tsv", topics_, split) {
@@ -65,16 +76,32 @@ std::vector<Question> QuestionSet::all() const {
 }
 
 std::vector<std::string> read_inaudible_answers(const std::filesystem::path& folder) {
-  const TsvTable table = read_tsv(folder / "inaudible.tsv");
-  std::vector<std::string> answers;
-  for (size_t row = 0; row < table.size(); ++row) answers.push_back(table.at(row, "answer"));
-  require(!answers.empty(), table.path().string(), " has no answers");
-  return answers;
+  return read_answers(folder / "inaudible.tsv");
 }
 
 std::vector<std::string> inaudible_keys() {
   return {"not hear",     "not catch",          "not understand", "not make",  "not quite",
           "hard to hear", "hard to understand", "to hear you",    "hear only", "hear nothing"};
+}
+
+bool asks_nothing(const std::string& text) {
+  static const std::set<std::string> kOpenings = {
+      "what",   "who",    "whom", "whose", "which", "when",    "where", "why",  "how",    "do",    "does", "did",
+      "is",     "are",    "am",   "was",   "were",  "has",     "have",  "had",  "can",    "could", "will", "would",
+      "shall",  "should", "may",  "might", "must",  "isnt",    "arent", "dont", "doesnt", "didnt", "cant", "wont",
+      "please", "tell",   "say",  "give",  "name",  "explain", "let",   "call", "turn",   "play",  "open"};
+  const std::string words = spaced_words(text);
+  const std::string first = words.substr(1, words.find(' ', 1) - 1);
+  return text.find('?') == std::string::npos && !kOpenings.contains(first) &&
+         words.find(" please ") == std::string::npos;
+}
+
+std::vector<std::string> read_statement_answers(const std::filesystem::path& folder) {
+  return read_answers(folder / "statements.tsv");
+}
+
+std::vector<std::string> statement_keys() {
+  return {"a question", "no question", "your question", "is yours", "ask", "asked"};
 }
 
 }  // namespace ichigo

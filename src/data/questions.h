@@ -42,4 +42,11 @@ std::vector<std::string> read_inaudible_answers(const std::filesystem::path& fol
 // Each marks such an answer, like Question::accept.
 std::vector<std::string> inaudible_keys();
 
+// Whether a sentence, which may lack punctuation, neither asks nor asks for anything: "The bread is still warm."
+bool asks_nothing(const std::string& text);
+// The column "answer" of statements.tsv: what is said to such a sentence. Throws Error: none.
+std::vector<std::string> read_statement_answers(const std::filesystem::path& folder);
+// Each marks such an answer, like Question::accept.
+std::vector<std::string> statement_keys();
+
 }  // namespace ichigo

@@ -104,11 +104,25 @@ void read_inaudible(RecipeNode& node, Source& source) {
   require(!source.lengths.empty(), node.where(), ": no row of \"lengths\" has sound");
 }
 
+// Only the texts that ask nothing, each with an answer that says so.
+void keep_statements(RecipeNode& node, Source& source) {
+  require((node.has("sentences") || node.has("recordings")) && source.join == 1, node.where(),
+          ": \"statements\" belongs to \"recordings\", or to \"sentences\" that are not joined");
+  std::erase_if(source.rows, [](const SynthesisRow& row) { return !asks_nothing(row.text); });
+  require(!source.rows.empty(), node.where(), ": each of its texts asks something");
+  const auto answers = read_statement_answers(node.path("statements"));
+  for (auto& row : source.rows) {
+    row.kind = "statement";
+    row.answer = answers[stable_hash(row.text) % answers.size()];
+    row.accept = statement_keys();
+  }
+}
+
 Source read_source(RecipeNode& node) {
   Source source;
   const auto split = [&] { return parse_split(node.text("split", "train"), node.where()); };
   for (const char* key : {"questions", "dialogues", "sentences", "instructions", "recordings", "inaudible", "split",
-                          "kind", "path_contains", "as", "lengths"})
+                          "kind", "path_contains", "as", "lengths", "statements"})
     node.text(key, "");  // known
   int texts = 0;
   if (node.has("questions")) {
@@ -156,6 +170,7 @@ Source read_source(RecipeNode& node) {
   require(texts == 1, node.where(),
           ": expected one of \"questions\", \"dialogues\", \"sentences\", \"instructions\", \"recordings\", "
           "\"inaudible\"");
+  if (node.has("statements")) keep_statements(node, source);
   source.share = node.number("share", 0);
   source.copies = node.integer("copies", 0);
   node.finish();

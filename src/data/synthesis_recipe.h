@@ -8,7 +8,8 @@
 //     {sentences: FILE, split: train | unseen, share: 0.2}, {instructions: TSV, share: 0.2},
 //     {recordings: TSV or FOLDER, copies: 2}; copies instead of share: each text so many times, beside "rows";
 //     sentences also take join: N (up to N of them make one text, so that clips vary in length), recordings
-//     path_contains: TEXT (only those)
+//     path_contains: TEXT (only those); both statements: FOLDER (only those that ask nothing, answered by one of the
+//     FOLDER's sentences that say so)
 //     {dialogues: FOLDER, split: train | unseen, turns: 2, share: 0.9}: questions that follow one another
 //     {inaudible: FOLDER, as: noise, share: 0.03}: half a second to six of the recipe's noise, and an answer that says
 //     so; as: random_codes, lengths: TOKEN_FILE instead: codes drawn at random, as many as a row there has
@@ -43,7 +44,7 @@ enum class Utterance {
 };
 
 struct SynthesisRow : SynthesisTurn {
-  std::string kind;  // "question", "dialogue", "instruction", "transcript" or "inaudible"
+  std::string kind;  // "question", "dialogue", "instruction", "transcript", "statement" or "inaudible"
   Utterance utterance = Utterance::kSpeech;
   std::filesystem::path recording;     // kRecording
   int64_t codes = 0;                   // kRandomCodes: how many

@@ -44,6 +44,14 @@ DecoderRecipe DecoderRecipe::read(const std::filesystem::path& path) {
     require(recipe.codebook.empty() && recipe.spelling.empty() && recipe.loss == LossMask::kAnswer, path.string(),
             ": with an adapter no codes are heard: leave out \"codebook\", \"spelling\" and \"loss: all\"");
   }
+  if (node.has("blend")) {
+    RecipeNode blend = node.child("blend");
+    recipe.blend_with = blend.path("with");
+    recipe.blend_share = blend.number("share", recipe.blend_share);
+    blend.finish();
+    require(0 < recipe.blend_share && recipe.blend_share < 1, path.string(),
+            ": the share of blend must lie between 0 (the base) and 1 (the other model), not ", recipe.blend_share);
+  }
   recipe.step_tokens = node.integer("step_tokens", recipe.step_tokens);
   recipe.batch_tokens = node.integer("batch_tokens", recipe.batch_tokens);
   recipe.longest_sample = node.integer("longest_sample", recipe.longest_sample);

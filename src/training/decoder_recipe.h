@@ -20,6 +20,11 @@ struct DecoderRecipe {
   // Speech is heard as vectors (models/speech_adapter), made of the features beside the rows; this is the ear that made
   // those, and that the model is written with. A base that has an adapter goes on with it. None: heard as codes.
   EarFiles adapter;
+  // Each weight begins so far on its way from the base to that of another model of the same shape (the one that the
+  // base was made from, say): what was forgotten comes back, and training mends the rest (Wortsman et al., arXiv
+  // 2109.01903).
+  std::filesystem::path blend_with;
+  double blend_share = 0;  // in (0, 1)
   std::vector<MixtureSource> mixture, validation;
   OptimizerKind optimizer_kind = OptimizerKind::kAdamW;
   OptimizerConfig optimizer;

@@ -34,6 +34,39 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
+// The weights that a model begins on its way to (DecoderRecipe::blend_with).
+class BlendedWeights {
+ public:
+  explicit BlendedWeights(const DecoderRecipe& recipe) : path_(recipe.blend_with), share_(recipe.blend_share) {
+    if (path_.empty()) return;
+    model_.emplace(open_model_directory(resolve_base(path_)));
+    for (const TensorToWrite& tensor : llama_tensors(LlamaConfig::from_json(model_->config), *model_->weights)) {
+      tensors_.emplace(tensor.name, tensor);
+    }
+  }
+
+  // Rows of the vocabulary that the other model lacks stay as they are.
+  at::Tensor towards(const std::string& name, const at::Tensor& start) const {
+    if (path_.empty()) return start;
+    const auto found = tensors_.find(name);
+    require(found != tensors_.end(), path_.string(), " has no ", name, ": blend only with a model of the same shape");
+    const at::Tensor other = found->second.load().to(at::kFloat);
+    require(other.dim() == start.dim() && other.sizes().slice(1) == start.sizes().slice(1) &&
+                (is_embedding(name) ? other.size(0) <= start.size(0) : other.size(0) == start.size(0)),
+            path_.string(), ": ", name,
+            " has another shape than the base's: blend only with a model of the same shape");
+    at::Tensor blended = start.clone();
+    blended.narrow(0, 0, other.size(0)).lerp_(other, share_);
+    return blended;
+  }
+
+ private:
+  std::filesystem::path path_;
+  double share_;
+  std::optional<ModelDirectory> model_;
+  std::map<std::string, TensorToWrite> tensors_;
+};
+
 class DecoderTrainer {
  public:
   DecoderTrainer(const std::filesystem::path& path, DecoderRecipe recipe, ProcessGroup& group, at::Device device)
@@ -131,6 +164,7 @@ class DecoderTrainer {
     if (adapter_start) {
       for (const auto& [name, start] : adapter_start->parameters()) begin_with(name, start);
     }
+    const BlendedWeights blend(recipe_);
     for (const TensorToWrite& tensor : base_tensors) {
       const at::Tensor from = tensor.load().to(at::kFloat);
       const bool vocabulary = is_embedding(tensor.name) && rows != old_rows;
@@ -141,7 +175,7 @@ class DecoderTrainer {
                 " codes, the recipe says ", recipe_.codes);
         start.narrow(0, sounds_.id(0), recipe_.codes).copy_(spelled);
       }
-      begin_with(tensor.name, start);
+      begin_with(tensor.name, blend.towards(tensor.name, start));
     }
     optimizer_ = make_optimizer(recipe_.optimizer_kind, sharding_ ? sharding_->pieces() : parameters, recipe_.optimizer,
                                 config.head_dim, masters);
@@ -320,7 +354,7 @@ class DecoderTrainer {
   std::shared_ptr<Llama> model_;
   std::optional<LetterLoss> letters_;
   std::optional<SpeechAdapter> adapter_;  // as it is computed with
-  std::optional<Sharding> sharding_;  // with several ranks
+  std::optional<Sharding> sharding_;      // with several ranks
   std::unique_ptr<Optimizer> optimizer_;
   int64_t completed_ = 0, tokens_ = 0;
 };

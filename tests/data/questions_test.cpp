@@ -244,18 +244,35 @@ TEST(Questions, TablesAgreeWithThemselves) {
   }
 }
 
-TEST(Questions, InaudibleAnswersAreMarkedAndNoOthers) {
-  const auto answers = read_inaudible_answers(kData);
-  EXPECT_GE(answers.size(), 30U);
-  EXPECT_EQ(std::set<std::string>(answers.begin(), answers.end()).size(), answers.size());
-  const auto marked = [](const std::string& answer) {
-    return std::ranges::any_of(inaudible_keys(), [&](const auto& key) {
-      return spaced_words(answer).find(spaced_words(key)) != std::string::npos;
-    });
-  };
-  for (const auto& answer : answers) EXPECT_TRUE(marked(answer)) << answer;
+bool marked(const std::string& answer, const std::vector<std::string>& keys) {
+  return std::ranges::any_of(
+      keys, [&](const auto& key) { return spaced_words(answer).find(spaced_words(key)) != std::string::npos; });
+}
+
+TEST(Questions, AnswersToWhatIsNoQuestionAreMarkedAndNoOthers) {
+  const auto inaudible = read_inaudible_answers(kData), statements = read_statement_answers(kData);
+  for (const auto& [answers, keys, fewest] :
+       {std::tuple{inaudible, inaudible_keys(), 30U}, {statements, statement_keys(), 20U}}) {
+    EXPECT_GE(answers.size(), fewest);
+    EXPECT_EQ(std::set<std::string>(answers.begin(), answers.end()).size(), answers.size());
+    for (const auto& answer : answers) EXPECT_TRUE(marked(answer, keys)) << answer;
+  }
+  for (const auto& answer : statements) EXPECT_FALSE(marked(answer, inaudible_keys())) << answer;
   for (const auto& question : QuestionSet(kData, Split::kTrain).draw(20000, 3)) {
-    EXPECT_FALSE(marked(question.answer)) << question.answer;
+    EXPECT_FALSE(marked(question.answer, inaudible_keys())) << question.answer;
+    if (question.kind == "identity" || question.kind == "small_talk") continue;  // "Ask me a question."
+    EXPECT_FALSE(marked(question.answer, statement_keys())) << question.answer;
+  }
+}
+
+TEST(Questions, WhatAsksNothing) {
+  for (const char* text : {"The bread is still warm.", "he would not be rid of his affliction", "Amelia",
+                           "Whatever he said was wrong.", "but you must do your best"}) {
+    EXPECT_TRUE(asks_nothing(text)) << text;
+  }
+  for (const char* text : {"You like it?", "what is the capital of france", "Isn't it late", "Tell me a joke.",
+                           "Shut the door, please.", "WHO ARE YOU"}) {
+    EXPECT_FALSE(asks_nothing(text)) << text;
   }
 }
 

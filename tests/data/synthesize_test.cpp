@@ -239,6 +239,23 @@ TEST_F(SynthesizeTest, DialoguesAndNoiseAsAudio) {
   EXPECT_EQ(inaudible, 2);
 }
 
+// The same file serves both tasks: what was said, and that nothing was asked.
+TEST_F(SynthesizeTest, StatementsAreAnsweredAndQuestionsAmongThemLeftOut) {
+  write_file(folder_ / "said.txt", "The bread is still warm.\nDo you like it?\nHe sold the blue boat.\n");
+  write_file(folder_ / "said.yaml", "synthesize: text\noutput: " + (folder_ / "said").string() +
+                                        "\nsources: [{sentences: " + (folder_ / "said.txt").string() +
+                                        ", statements: " ICHIGO_SOURCE_DIR "/data, copies: 2}]\n");
+  run(folder_ / "said.yaml");
+  const auto answers = read_statement_answers(std::filesystem::path(ICHIGO_SOURCE_DIR) / "data");
+  const auto rows = read_token_file(folder_ / "said.jsonl");
+  ASSERT_EQ(rows.size(), 4U);
+  for (const auto& row : rows) {
+    EXPECT_EQ(row.kind, "statement");
+    EXPECT_NE(row.text, "Do you like it?");
+    EXPECT_EQ(std::ranges::count(answers, row.answer), 1) << row.answer;
+  }
+}
+
 TEST_F(SynthesizeTest, DialoguesAndWhatCannotBeUnderstoodAsCodes) {
   ICHIGO_GOLDEN_OR_SKIP(tokenizer_path, "whispervq/seven_language.model");
   ICHIGO_GOLDEN_OR_SKIP(whisper_path, "whisper/tiny-random.pt");
@@ -428,6 +445,12 @@ TEST_F(SynthesizeTest, SaysWhatIsWrongWithARecipe) {
   EXPECT_CONTAINS(error(start + "sources: [{recordings: " + (folder_ / "noise/list.tsv").string() +
                         ", path_contains: zoo, copies: 1}]\n"),
                   "no recording's path contains \"zoo\"");
+  const std::string statements = ", statements: " ICHIGO_SOURCE_DIR "/data, copies: 1";
+  EXPECT_CONTAINS(error(start + "sources: [{sentences: " + sentences + ", join: 2" + statements + "}]\n"),
+                  "\"sentences\" that are not joined");
+  EXPECT_CONTAINS(error(start + "sources: [{instructions: " ICHIGO_SOURCE_DIR "/data/instructions.tsv" + statements +
+                        "}]\n"),
+                  "belongs to \"recordings\"");
   EXPECT_CONTAINS(error(start + "sources: [{sentences: " + sentences + ", share: 1}]\n"), "\"rows\" must say");
   EXPECT_CONTAINS(error(start + "sources: [{sentences: " + sentences + ", copies: 1}]\n"), "\"voices\"");
   EXPECT_CONTAINS(error(start + "rate: {min: 0, max: 1}\n"), "rate");

@@ -7,6 +7,7 @@
 #include "temporary_folder.h"
 #include "tiny_decoder.h"
 #include "training/trainers.h"
+#include "weights/weight_file.h"
 
 namespace ichigo {
 namespace {
@@ -131,6 +132,29 @@ TEST_F(AdapterTrainerTest, SaysWhatIsWrong) {
   std::filesystem::remove(folder_ / "rows.features");
   EXPECT_CONTAINS(test::error_of([&] { train(recipe("d", adapter_)); }), "features: true");
   EXPECT_FALSE(std::filesystem::exists(folder_ / "c/model"));
+}
+
+TEST_F(DecoderTrainerTest, BeginsBetweenTwoModels) {
+  train(recipe("far"));
+  const auto begin = [&](const std::string& output, const std::string& more) {
+    write_file(folder_ / (output + ".yaml"), concat("extends: far.yaml\noutput: ", (folder_ / output).string(),
+                                                    "\nsteps: 1\nlearning_rate: 1.0e-12\nwarmup_steps: 1\n", more));
+    train(folder_ / (output + ".yaml"));
+    return open_weights(folder_ / output / "model");
+  };
+  const std::string blend = concat("blend: {with: ", (folder_ / "far/model").string(), ", share: ");
+  const auto start = begin("start", ""), blended = begin("blended", blend + "0.25}\n");
+  const auto end = open_weights(folder_ / "far/model");
+  for (const auto& [name, info] : end->tensors()) {
+    const auto of = [&](const auto& weights) { return weights->load(name).to(at::kFloat); };  // stored as bfloat16
+    EXPECT_TRUE(at::allclose(of(blended), of(start) * 0.75 + of(end) * 0.25, 1e-2, 1e-3)) << name;
+    EXPECT_GT((of(blended) - of(start)).abs().max().item<double>(), 5e-3) << name;
+  }
+  EXPECT_CONTAINS(test::error_of([&] { begin("a", blend + "1}\n"); }), "must lie between 0");
+  test::write_tiny_model(folder_ / "other", *test::golden("tokenizer/tokenizer.json"));
+  EXPECT_CONTAINS(
+      test::error_of([&] { begin("b", "blend: {with: " + (folder_ / "other").string() + ", share: 0.5}\n"); }),
+      "a model of the same shape");
 }
 
 TEST_F(DecoderTrainerTest, SaysWhatIsWrongWithTheRecipe) {

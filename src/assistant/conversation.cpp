@@ -218,13 +218,13 @@ void Conversation::open_turn() {
 }
 
 // Forgets the oldest turns where a prompt of so many tokens and its answer do not fit. It then makes more room than
-// that, because what is left has to be prefilled again.
+// that, because what is left has to be prefilled again; how much does not depend on how the prompt grew to its length.
 void Conversation::make_room(History& history, size_t prompt_tokens) const {
   const auto context = static_cast<size_t>(model_.config.max_position_embeddings);
   const size_t needed = prompt_tokens + std::min(static_cast<size_t>(config_.max_new_tokens), context / 4);
   if (history.tokens.size() + needed <= context) return;
   auto& [tokens, turns] = history;
-  while (!turns.empty() && tokens.size() + needed > context / 2) {
+  while (!turns.empty() && (tokens.size() > context / 2 || tokens.size() + needed > context)) {
     const size_t begin = turns.front();
     const size_t end = turns.size() > 1 ? turns[1] + prompt_.separator().size() : tokens.size();
     tokens.erase(tokens.begin() + static_cast<std::ptrdiff_t>(begin),
@@ -314,7 +314,7 @@ Reply Conversation::generate(std::vector<int64_t>& tokens, KeyValueCache& cache,
   return reply;
 }
 
-std::string Conversation::transcribe(const std::vector<int>& sound) {
+std::string Conversation::transcribe(const std::vector<int>& sound, const GoOn& go_on) {
   if (sound.empty()) return "";
   std::vector<int64_t> tokens = prompt_.opening("");
   append(tokens, prompt_.user({transcription_prompts().front(), sound}));
@@ -322,17 +322,21 @@ std::string Conversation::transcribe(const std::vector<int>& sound) {
   KeyValueCache cache;
   // Nobody speaks more than about twelve tokens a second.
   const int64_t most = 16 + static_cast<int64_t>(sound.size()) / 2;
-  return std::string(trimmed(generate(tokens, cache, greedy, most, {}, {}, {}).text));
+  return std::string(trimmed(generate(tokens, cache, greedy, most, {}, go_on, {}).text));
 }
 
 std::string Conversation::heard() {
-  return transcribe(last_sound_);
+  return heard({});
+}
+
+std::string Conversation::heard(const GoOn& go_on) {
+  return transcribe(last_sound_, go_on);
 }
 
 std::string Conversation::transcribe(std::span<const float> samples) {
   require_ear();
   const at::Tensor before = vectors_;
-  std::string text = transcribe(remember(model_.hear(samples)));
+  std::string text = transcribe(remember(model_.hear(samples)), {});
   vectors_ = before;  // a cache of its own has held the others
   return text;
 }

@@ -23,8 +23,8 @@ struct ConversationConfig {
   void validate() const;  // throws Error
 };
 
-// Where the model's positions come to an end the oldest turns are forgotten, questions with their answers, until half
-// of the positions are free again; the system prompt stays. A turn that fits in no way is an Error. Whatever throws
+// Where the model's positions come to an end the oldest turns are forgotten, questions with their answers, until they
+// take at most half of the positions; the system prompt stays. A turn that fits in no way is an Error. Whatever throws
 // Error leaves the conversation as it was before the turn.
 class Conversation : public Assistant {
  public:
@@ -38,6 +38,7 @@ class Conversation : public Assistant {
   Reply ask(const std::string& text, const TextSink& sink) override;
   // Transcribed by the same model from the same sound tokens (or vectors), in a cache of its own.
   std::string heard() override;
+  std::string heard(const GoOn& go_on);
   void reset() override;
 
   // The next 16 kHz samples of speech that still goes on, a chunk of any size: what is likely to stay is prefilled, so
@@ -103,7 +104,7 @@ class Conversation : public Assistant {
   at::Tensor feed(const std::vector<int64_t>& tokens, KeyValueCache& cache);
   Reply generate(std::vector<int64_t>& tokens, KeyValueCache& cache, Sampler& sampler, int64_t max_new_tokens,
                  const TextSink& sink, const GoOn& go_on, AnswerTiming timing);
-  std::string transcribe(const std::vector<int>& sound);
+  std::string transcribe(const std::vector<int>& sound, const GoOn& go_on);
 
   FusedModel model_;
   ConversationConfig config_;

@@ -39,6 +39,21 @@ void Talk::speak_with(TextToSpeech& voice, SoundOutput& output) {
 
 void Talk::run(const std::function<bool()>& stop) {
   stop_ = stop;
+  try {
+    go_on();
+  } catch (const Error&) {
+    // What was spoken so far is kept.
+    try {
+      if (output_ != nullptr) output_->finish([] { return true; });
+    } catch (const Error& error) {
+      sinks_.notice(error.what());
+    }
+    throw;
+  }
+  if (output_ != nullptr) output_->finish(stop_);
+}
+
+void Talk::go_on() {
   while (!stop_()) {
     if (!events_.empty()) {
       const SpeechEvent event = events_.front();
@@ -49,7 +64,6 @@ void Talk::run(const std::function<bool()>& stop) {
     if (speaking_ && !paused_) feed(activity_.accepted());
     if (!collect(true) && events_.empty()) break;
   }
-  if (output_ != nullptr) output_->finish(stop_);
 }
 
 // Takes what the source has. False once it is over.
@@ -191,6 +205,15 @@ bool Talk::go_on_thinking() {
   return !stop_();
 }
 
+// Whoever speaks now stops the voice at once; the transcript is completed all the same.
+bool Talk::go_on_transcribing() {
+  collect(false);
+  if (std::ranges::any_of(events_, [](const SpeechEvent& event) { return event.kind == Kind::kBegun; })) {
+    interrupt_speaking();
+  }
+  return !stop_();
+}
+
 void Talk::finish_turn() {
   partner_.accept_reply();
   turn_.reply = *std::exchange(reply_, std::nullopt);
@@ -200,7 +223,7 @@ void Talk::finish_turn() {
                          turn_.reply.dropped_turns, ") are forgotten"));
   }
   speak();
-  turn_.heard = partner_.heard();
+  turn_.heard = partner_.heard([this] { return go_on_transcribing(); });
   sinks_.turn(turn_);
 }
 
@@ -210,7 +233,7 @@ void Talk::speak() {
   if (voice_ == nullptr || text.empty() || turn_.interrupted || !events_.empty()) return;
   try {
     const Audio audio = voice_->speak(text);
-    const int64_t now = activity_.accepted() + unheard_;
+    const int64_t now = source_.arrived();  // making the voice has taken its time
     output_->play(audio, now);
     sounds_from_ = now + in_samples(output_->latency());
     sounds_until_ = sounds_from_ + in_samples(audio.seconds());

@@ -29,8 +29,8 @@ class TalkPartner {
   virtual void drop_speech() = 0;
   // Of the answer that was accepted last only the first bytes came to be heard.
   virtual void keep_of_last_answer(size_t bytes) = 0;
-  // What was said in the turn that was accepted last.
-  virtual std::string heard() = 0;
+  // What was said in the turn that was accepted last; stops where `go_on`, asked before every token, says false.
+  virtual std::string heard(const std::function<bool()>& go_on) = 0;
 };
 
 struct TalkConfig {
@@ -63,15 +63,17 @@ class Talk {
   Talk(TalkPartner& partner, SoundSource& source, TalkConfig config, TalkSinks sinks);
   // Speaks the answers; both must outlive it.
   void speak_with(TextToSpeech& voice, SoundOutput& output);
-  // Until the source is over or `stop` says so. Throws Error when the source fails.
+  // Until the source is over or `stop` says so. Throws Error when the source fails; the output is finished anyway.
   void run(const std::function<bool()>& stop);
 
  private:
+  void go_on();
   bool collect(bool wait);
   void handle(const SpeechEvent& event);
   void feed(int64_t end);
   void think();
   bool go_on_thinking();
+  bool go_on_transcribing();
   void make_certain();
   void finish_turn();
   void speak();

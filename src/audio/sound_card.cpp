@@ -77,13 +77,15 @@ std::vector<SoundDevice> devices_of(const Library& /*alive*/) {
 
 SoundDevice find_device(const Library& library, const std::string& named, bool input) {
   const char* kind = input ? "microphone" : "loudspeaker";
+  const bool number =
+      !named.empty() && std::ranges::all_of(named, [](unsigned char c) { return std::isdigit(c) != 0; });
   bool any = false;
   for (const SoundDevice& device : devices_of(library)) {
     if ((input ? device.inputs : device.outputs) < 1) continue;
     any = true;
     const bool chosen = named.empty() ? (input ? device.default_input : device.default_output)
-                                      : named == std::to_string(device.index) ||
-                                            lower(device.name).find(lower(named)) != std::string::npos;
+                        : number      ? named == std::to_string(device.index)
+                                      : lower(device.name).find(lower(named)) != std::string::npos;
     if (chosen) return device;
   }
   require(any, "this machine has no ", kind,
@@ -185,6 +187,7 @@ class Loudspeaker : public SoundOutput {
   }
 
   void play(const Audio& audio, int64_t /*at*/) override {
+    require(stream_.active(), "the loudspeaker has stopped: was it unplugged?");
     auto samples = resample(audio.samples, audio.rate, stream_.rate());
     const std::lock_guard lock(mutex_);
     if (next_ == waiting_.size()) {

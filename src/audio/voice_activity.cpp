@@ -34,8 +34,8 @@ void VoiceActivityConfig::validate() const {
           "voice activity: a pause must be told after 0.03 s or more and an end no sooner, at most after 10 s, not ",
           pause_delay, " s and ", end_delay, " s");
   require(pre_roll >= 0 && pre_roll <= 2, "voice activity: the pre-roll must be 0 to 2 s, not ", pre_roll, " s");
-  require(shortest_speech >= 0.05 && shortest_speech <= 1,
-          "voice activity: the shortest speech must be 0.05 to 1 s, not ", shortest_speech, " s");
+  require(shortest_speech >= 0.05 && shortest_speech <= 0.7,
+          "voice activity: the shortest speech must be 0.05 to 0.7 s, not ", shortest_speech, " s");
   require(longest_speech >= 2 && longest_speech <= 3600, "voice activity: the longest speech must be 2 to 3600 s, not ",
           longest_speech, " s");
   require(go_on_prominence >= 1.5 && begin_prominence >= go_on_prominence && begin_prominence <= 40,

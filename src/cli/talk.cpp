@@ -35,7 +35,7 @@ class ConversationPartner : public TalkPartner {
   void accept_reply() override { conversation_.accept_reply(); }
   void drop_speech() override { conversation_.drop_speech(); }
   void keep_of_last_answer(size_t bytes) override { conversation_.keep_of_last_answer(bytes); }
-  std::string heard() override { return conversation_.heard(); }
+  std::string heard(const std::function<bool()>& go_on) override { return conversation_.heard(go_on); }
 
  private:
   Conversation& conversation_;

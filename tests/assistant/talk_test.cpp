@@ -25,6 +25,7 @@ class TestSource : public SoundSource {
   double now() const { return static_cast<double>(now_) / kSampleRate; }
 
   bool read(std::vector<float>& samples, bool wait) override {
+    require(now() < fails_at_, "the microphone has stopped");
     if (wait && read_ == now_) pass(0.02);
     const int64_t end = std::min<int64_t>(now_, static_cast<int64_t>(samples_.size()));
     if (read_ >= end && end == static_cast<int64_t>(samples_.size())) {
@@ -38,6 +39,7 @@ class TestSource : public SoundSource {
   int64_t arrived() const override { return now_; }
   int64_t lost() const override { return lost_; }
   int64_t lost_ = 0;
+  double fails_at_ = 1e9;
 
  private:
   std::vector<float> samples_;
@@ -79,9 +81,12 @@ class TestPartner : public TalkPartner {
     ++dropped_;
   }
   void keep_of_last_answer(size_t bytes) override { kept_bytes_ = static_cast<int64_t>(bytes); }
-  std::string heard() override { return concat(accepted_.size()); }
+  std::string heard(const std::function<bool()>& go_on) override {
+    for (int i = 0; i < transcript_words_ && go_on(); ++i) source_.pass(word_seconds_);
+    return concat(accepted_.size());
+  }
 
-  int words_ = 4;
+  int words_ = 4, transcript_words_ = 0;
   double word_seconds_ = 0.02;
   bool deaf_ = false, dumb_ = false;
   std::vector<std::vector<float>> accepted_;
@@ -98,9 +103,11 @@ class TestVoice : public TextToSpeech {
  public:
   Audio speak(const std::string& text, const VoiceSettings& /*settings*/) override {
     said_.push_back(text);
+    if (source_ != nullptr) source_->pass(work_seconds_);
     return {voice(seconds_, 9), kSampleRate};
   }
-  double seconds_ = 2;
+  double seconds_ = 2, work_seconds_ = 0;
+  TestSource* source_ = nullptr;  // whose time goes on while it works
   std::vector<std::string> said_;
 };
 
@@ -235,6 +242,37 @@ TEST_F(TalkTest, DoesNotHearItsOwnVoice) {
   EXPECT_EQ(voice_.said_, (std::vector<std::string>{"w0 w1 w2 w3", "w0 w1 w2 w3"}));
   EXPECT_NEAR(static_cast<double>(output_.played_.at(0).first) / kSampleRate, 2.53, 0.06);
   EXPECT_NEAR(turns_.at(1).first_token, 0.23, 0.06);  // the time it was deaf does not count
+}
+
+TEST_F(TalkTest, DoesNotHearAVoiceThatWasLongInTheMaking) {
+  speaks_ = true;
+  prepare_ = [this] {
+    voice_.source_ = &*source_;
+    voice_.work_seconds_ = 1.2;
+  };
+  run(joined({silence(1), voice(1, 1), silence(1.82), voice(2, 9), silence(1.5), voice(1, 2), silence(5)}));
+  EXPECT_EQ(turns_.size(), 2U);
+  ASSERT_EQ(output_.played_.size(), 2U);
+  EXPECT_NEAR(static_cast<double>(output_.played_[0].first) / kSampleRate, 3.73, 0.06);
+}
+
+TEST_F(TalkTest, WhatWasSpokenIsKeptWhenTheSourceFails) {
+  speaks_ = true;
+  prepare_ = [this] { source_->fails_at_ = 3; };
+  EXPECT_CONTAINS(test::error_of([&] { run(joined({silence(1), voice(1, 1), silence(4)})); }),
+                  "microphone has stopped");
+  EXPECT_EQ(output_.played_.size(), 1U);
+  EXPECT_TRUE(output_.finished_);
+}
+
+TEST_F(TalkTest, SpeakingStopsItsVoiceWhileTheTranscriptIsMade) {
+  speaks_ = true;
+  prepare_ = [this] { partner_->transcript_words_ = 100; };
+  run(joined({silence(1), voice(1, 1), silence(1.5), voice(1, 2), silence(3)}), {.barge_in = true});
+  ASSERT_EQ(turns_.size(), 2U);
+  ASSERT_EQ(output_.stopped_.size(), 1U);
+  EXPECT_NEAR(static_cast<double>(output_.stopped_[0]) / kSampleRate, 3.65, 0.15);
+  EXPECT_EQ(turns_[0].heard, "1");
 }
 
 TEST_F(TalkTest, WithHeadphonesSpeakingStopsItsVoice) {

@@ -208,7 +208,7 @@ TEST(VoiceActivity, RefusesWhatMakesNoSense) {
   EXPECT_THROW(VoiceActivity({.end_delay = 0.1}), Error);  // shorter than the pause
   EXPECT_THROW(VoiceActivity({.pause_delay = 0}), Error);
   EXPECT_THROW(VoiceActivity({.pre_roll = -1}), Error);
-  EXPECT_THROW(VoiceActivity({.shortest_speech = 5}), Error);
+  EXPECT_THROW(VoiceActivity({.shortest_speech = 0.75}), Error);
   EXPECT_THROW(VoiceActivity({.longest_speech = 0}), Error);
   EXPECT_THROW(VoiceActivity({.begin_prominence = 1}), Error);
   EXPECT_THROW(VoiceActivity({.end_delay = std::numeric_limits<double>::quiet_NaN()}), Error);

@@ -17,8 +17,8 @@
 
 namespace ichigo::test {
 
-// Writes FOLDER/base and FOLDER/rows.jsonl.
-inline void write_tiny_decoder(const std::filesystem::path& folder) {
+// Writes FOLDER/base and FOLDER/rows.jsonl. `spare_rows`: of the embedding, for which there are no tokens.
+inline void write_tiny_decoder(const std::filesystem::path& folder, int64_t spare_rows = 0) {
   const auto file = golden("tokenizer/tokenizer.json");
   require(file.has_value(), "tests/golden/tokenizer is part of the repository");
   auto tokenizer = BytePairTokenizer::from_file(*file);
@@ -29,7 +29,7 @@ inline void write_tiny_decoder(const std::filesystem::path& folder) {
   config.num_attention_heads = 4;
   config.num_key_value_heads = 2;
   config.head_dim = 8;
-  config.vocab_size = tokenizer.vocabulary_size();
+  config.vocab_size = tokenizer.vocabulary_size() + spare_rows;
   Llama model(config);
   at::manual_seed(3);
   std::vector<TensorToWrite> weights;

@@ -27,6 +27,17 @@ bool usable(const SpeechRow& row, Task task) {
   return false;
 }
 
+uint64_t hash_of(const SpeechTurn& turn) {
+  return stable_hash(concat(turn.text, "\n", turn.answer, "\n")) * 31 +
+         stable_hash({reinterpret_cast<const char*>(turn.sound.data()), turn.sound.size() * sizeof(turn.sound[0])});
+}
+
+uint64_t hash_of(const SpeechRow& row) {
+  uint64_t hash = hash_of(static_cast<const SpeechTurn&>(row));
+  for (const SpeechTurn& turn : row.earlier) hash = hash * 31 + hash_of(turn);
+  return hash;
+}
+
 void append(TrainingSample& sample, const std::vector<int64_t>& ids, TokenUse use) {
   sample.ids.insert(sample.ids.end(), ids.begin(), ids.end());
   sample.use.insert(sample.use.end(), ids.size(), use);
@@ -85,11 +96,12 @@ Mixture::Mixture(const std::vector<MixtureSource>& sources, const ChatPrompt& pr
           ": speech that is heard as vectors cannot be predicted: use the loss \"answer\" and no task \"pretrain\"");
       read_row_features(config.rows, feature_width, rows);
     }
-    Source source{config, {}, {}, -1, 0};
+    Source source{.config = config};
     std::ranges::copy_if(rows, std::back_inserter(source.rows),
                          [&](const SpeechRow& row) { return usable(row, config.task); });
     require(!source.rows.empty(), config.rows.string(),
             ": none of its rows has what its task needs (text, answer, sound)");
+    for (const SpeechRow& row : source.rows) source.hash = source.hash * 0x100000001B3ULL + hash_of(row);
     shuffle(source, 0);
     sources_.push_back(std::move(source));
   }
@@ -125,8 +137,7 @@ void Mixture::append_turn(TrainingSample& sample, const SpeechTurn& turn, Task t
   append(sample, prompt_.user(user), mask_ == LossMask::kAll ? TokenUse::kPredicted : TokenUse::kRead);
   if (!user.sound.empty() && !turn.text.empty()) {
     const auto start = std::find(sample.ids.begin() + begin, sample.ids.end(), sounds_.start());
-    sample.spoken.push_back(
-        {start + 1 - sample.ids.begin(), static_cast<int64_t>(sample.ids.size()), turn.text});
+    sample.spoken.push_back({start + 1 - sample.ids.begin(), static_cast<int64_t>(sample.ids.size()), turn.text});
   }
   append_answer(sample, prompt_.answer(task == Task::kTranscription ? turn.text : turn.answer));
 }
@@ -235,7 +246,10 @@ int64_t Mixture::rows() const {
 nlohmann::json Mixture::state() const {
   nlohmann::json sources = nlohmann::json::array();
   for (const auto& source : sources_) {
-    sources.push_back({{"epoch", source.epoch}, {"position", source.position}, {"rows", source.rows.size()}});
+    sources.push_back({{"epoch", source.epoch},
+                       {"position", source.position},
+                       {"rows", source.rows.size()},
+                       {"hash", concat(source.hash)}});
   }
   return {{"random", random_.state()}, {"skipped", skipped_}, {"sources", sources}};
 }
@@ -248,6 +262,8 @@ void Mixture::load_state(const nlohmann::json& state) {
     require(sources[i].at("rows").get<size_t>() == sources_[i].rows.size(), sources_[i].config.rows.string(), " has ",
             sources_[i].rows.size(), " usable rows, the checkpoint was trained on ",
             sources[i].at("rows").get<size_t>());
+    require(sources[i].at("hash") == concat(sources_[i].hash), sources_[i].config.rows.string(),
+            " holds other rows than the checkpoint was trained on: use another \"output\", or remove the checkpoints");
     shuffle(sources_[i], sources[i].at("epoch").get<int64_t>());
     sources_[i].position = sources[i].at("position").get<int64_t>();
   }

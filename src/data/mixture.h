@@ -89,6 +89,7 @@ class Mixture {
   struct Source {
     MixtureSource config;
     std::vector<SpeechRow> rows;
+    uint64_t hash = 0;            // of what the rows hold
     std::vector<uint32_t> order;  // of this epoch
     int64_t epoch = -1, position = 0;
   };

@@ -37,9 +37,15 @@ void write_language_model(const std::filesystem::path& folder, const LanguageMod
   std::filesystem::remove(folder / kConfig);
   write_sharded_safetensors(folder, weights, shard_bytes);
   files.tokenizer.save(folder / "tokenizer.json");
-  const nlohmann::json tokenizer_config = {{"tokenizer_class", "PreTrainedTokenizerFast"},
-                                           {"chat_template", files.chat_template},
-                                           {"clean_up_tokenization_spaces", false}};
+  nlohmann::json tokenizer_config = {{"tokenizer_class", "PreTrainedTokenizerFast"},
+                                     {"chat_template", files.chat_template},
+                                     {"clean_up_tokenization_spaces", false}};
+  for (const char* token : {"bos_token", "eos_token"}) {
+    nlohmann::json id = files.config.value(std::string(token) + "_id", nlohmann::json());
+    if (id.is_array() && !id.empty()) id = id.front();
+    if (id.is_number_integer())
+      tokenizer_config[token] = files.tokenizer.token_bytes(id.get<int64_t>(), /*skip_special=*/false);
+  }
   write_file(folder / "tokenizer_config.json", tokenizer_config.dump(2) + "\n");
   write_file(folder / "generation_config.json", nlohmann::json{{"eos_token_id", files.stop_tokens}}.dump(2) + "\n");
   write_file(folder / kConfig, files.config.dump(2) + "\n");
@@ -50,6 +56,8 @@ at::Tensor extend_embedding(const at::Tensor& old_rows, int64_t vocab_size, int6
   const at::Tensor old_float = old_rows.to(at::kFloat);
   const int64_t added = vocab_size - old_float.size(0);
   require(added >= 0, "a vocabulary of ", old_float.size(0), " cannot be extended to ", vocab_size);
+  require(added == 0 || first_code >= old_float.size(0), "the sound tokens begin at ", first_code,
+          ", among the old rows, 0 to ", old_float.size(0) - 1);
   if (added == 0) return old_float.clone();
   auto generator = at::make_generator<at::CPUGeneratorImpl>(seed);
   const int64_t width = old_float.size(1);

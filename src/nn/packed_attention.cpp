@@ -262,6 +262,8 @@ at::Tensor packed_attention(const at::Tensor& query, const at::Tensor& key, cons
                             const PackedSequences& sequences, int64_t head_dim, const RotaryTable& rotary) {
   require(sequences.total == query.size(0), "packed sequences of ", sequences.total,
           " tokens in all do not fill a batch of ", query.size(0));
+  require(head_dim <= Heads::kLargestHead, "attention heads of ", head_dim, " values are more than ",
+          Heads::kLargestHead);
   if (!query.is_cpu()) return packed_attention_side_by_side(query, key, value, sequences, head_dim, rotary);
   return PackedAttention::apply(query, key, value, sequences.lengths, head_dim, rotary.cosine(), rotary.sine());
 }

@@ -1,5 +1,7 @@
 #include "training/decoder_recipe.h"
 
+#include <nlohmann/json.hpp>
+
 #include "base/error.h"
 #include "base/recipe.h"
 
@@ -75,10 +77,32 @@ DecoderRecipe DecoderRecipe::read(const std::filesystem::path& path) {
                                     {"batch_tokens", recipe.batch_tokens},
                                     {"longest_sample", recipe.longest_sample},
                                     {"checkpoint_steps", recipe.checkpoint_steps},
+                                    {"validation_steps", recipe.validation_steps},
+                                    {"validation_tokens", recipe.validation_tokens},
                                     {"steps", recipe.schedule.total_steps}}) {
     require(value > 0, path.string(), ": ", name, " must be positive, not ", value);
   }
   return recipe;
+}
+
+std::string DecoderRecipe::fingerprint() const {
+  nlohmann::json rows = nlohmann::json::array();
+  for (const MixtureSource& source : mixture) {
+    rows.push_back({source.rows.string(), static_cast<int>(source.task), source.share, source.replaced});
+  }
+  return nlohmann::json{
+      {"base", base.string()},
+      {"blend", {blend_with.string(), blend_share}},
+      {"codes", {codebook.string(), spelling.string(), codes}},
+      {"adapter", {adapter.sound_tokenizer.string(), adapter.whisper.string()}},
+      {"mixture", rows},
+      {"seed", seed},
+      {"tokens", {step_tokens, longest_sample}},
+      {"loss", static_cast<int>(loss)},
+      {"letters", {letters.weight, letters.layer, letters.start.string()}},
+      {"optimizer", {static_cast<int>(optimizer_kind), optimizer.values()}},
+  }
+      .dump();
 }
 
 }  // namespace ichigo

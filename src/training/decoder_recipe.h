@@ -37,6 +37,8 @@ struct DecoderRecipe {
 
   // Reads and checks a recipe. Throws Error.
   static DecoderRecipe read(const std::filesystem::path& path);
+  // What a checkpoint's recipe must agree in. Schedule, batches and validation may change on the way.
+  std::string fingerprint() const;
 };
 
 }  // namespace ichigo

@@ -34,6 +34,14 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
+// A vector that no training leaves as it was tells one base from another of the same name.
+constexpr const char* kFinalNormName = "model.norm.weight";
+
+std::string mark_of(const at::Tensor& values) {
+  const at::Tensor whole = values.contiguous();
+  return concat(stable_hash({static_cast<const char*>(whole.const_data_ptr()), whole.nbytes()}));
+}
+
 // The weights that a model begins on its way to (DecoderRecipe::blend_with).
 class BlendedWeights {
  public:
@@ -74,6 +82,7 @@ class DecoderTrainer {
         device_(device),
         recipe_(std::move(recipe)),
         base_(open_model_directory(resolve_base(recipe_.base))),
+        known_(base_.tokenizer.vocabulary_size()),
         prompt_(extended(base_.tokenizer, recipe_.codes), plain_template(base_)),
         sounds_(base_.tokenizer),
         ear_(open_ear(recipe_.adapter)),
@@ -134,7 +143,8 @@ class DecoderTrainer {
     if (!recipe_.codebook.empty())
       codebook = open_weights(recipe_.codebook)->load("rq.layers.0._codebook.embed").flatten(0, -2);
     const auto options = at::TensorOptions().dtype(recipe_.bf16 ? fast_dtype(device_) : at::kFloat).device(device_);
-    const int64_t old_rows = config.vocab_size;
+    require(known_ <= config.vocab_size, base_.path.string(), ": the tokenizer has ", known_,
+            " tokens, but the model only ", config.vocab_size, " embedding rows: they do not belong together");
     config.vocab_size = rows;
     model_ = std::make_shared<Llama>(config, options);
     auto parameters = model_->hugging_face_parameters();
@@ -167,8 +177,11 @@ class DecoderTrainer {
     const BlendedWeights blend(recipe_);
     for (const TensorToWrite& tensor : base_tensors) {
       const at::Tensor from = tensor.load().to(at::kFloat);
-      const bool vocabulary = is_embedding(tensor.name) && rows != old_rows;
-      const at::Tensor start = vocabulary ? extend_embedding(from, rows, sounds_.id(0), codebook, recipe_.seed) : from;
+      if (tensor.name == kFinalNormName) base_mark_ = mark_of(from);
+      // Rows that the base has to spare are not trained: they begin anew like the added ones.
+      const bool vocabulary = is_embedding(tensor.name) && base_.tokenizer.vocabulary_size() != known_;
+      const at::Tensor start =
+          vocabulary ? extend_embedding(from.narrow(0, 0, known_), rows, sounds_.id(0), codebook, recipe_.seed) : from;
       if (vocabulary && !recipe_.spelling.empty()) {
         const auto spelled = spelled_codes(recipe_.spelling, base_.tokenizer, from, recipe_.seed);
         require(spelled.size(0) == recipe_.codes, recipe_.spelling.string(), " has ", spelled.size(0),
@@ -185,9 +198,15 @@ class DecoderTrainer {
 
   // Returns the step to begin with.
   int64_t resume() {
-    const auto checkpoint = load_newest_checkpoint(recipe_.output);
+    const auto checkpoint = load_newest_checkpoint(recipe_.output, recipe_.fingerprint());
     group_.require_same("newest checkpoint", concat(checkpoint ? checkpoint->step : 0));
     if (!checkpoint) return 0;
+    require(checkpoint->values.at("base") == base_mark_, "the checkpoints in ", recipe_.output.string(),
+            " began from other weights than ", recipe_.base.string(),
+            " holds now; use another \"output\" or remove them");
+    require(checkpoint->step <= recipe_.schedule.total_steps, "the checkpoints in ", recipe_.output.string(),
+            " are at step ", checkpoint->step, ", but the recipe ends at ", recipe_.schedule.total_steps,
+            ": raise \"steps\", or use another \"output\"");
     optimizer_->load_state(sharding_ ? sharding_->own_part(checkpoint->tensors) : checkpoint->tensors);
     mixture_.load_state(checkpoint->values.at("mixture"));
     tokens_ = checkpoint->values.at("tokens").get<int64_t>();
@@ -197,7 +216,8 @@ class DecoderTrainer {
   }
 
   void save(int64_t step) {
-    const nlohmann::json values = {{"mixture", mixture_.state()}, {"tokens", tokens_}};
+    const nlohmann::json values = {
+        {"recipe", recipe_.fingerprint()}, {"base", base_mark_}, {"mixture", mixture_.state()}, {"tokens", tokens_}};
     write_whole(whole(optimizer_->state()), [&](const std::vector<TensorToWrite>& tensors) {
       save_checkpoint(recipe_.output, step, tensors, values);
     });
@@ -346,6 +366,7 @@ class DecoderTrainer {
   at::Device device_;
   DecoderRecipe recipe_;
   ModelDirectory base_;
+  int64_t known_;  // tokens of the base itself
   ChatPrompt prompt_;
   SoundVocabulary sounds_;
   std::optional<SoundTokenizer> ear_;  // with an adapter
@@ -356,6 +377,7 @@ class DecoderTrainer {
   std::optional<SpeechAdapter> adapter_;  // as it is computed with
   std::optional<Sharding> sharding_;      // with several ranks
   std::unique_ptr<Optimizer> optimizer_;
+  std::string base_mark_;
   int64_t completed_ = 0, tokens_ = 0;
 };
 

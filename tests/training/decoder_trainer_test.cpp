@@ -40,6 +40,50 @@ TEST_F(DecoderTrainerTest, StoppedAndResumedEndsBitIdentical) {
   for (size_t i = 0; i < whole.size(); ++i) EXPECT_EQ(whole[i].at("loss"), stopped[i].at("loss")) << i;
 }
 
+TEST_F(DecoderTrainerTest, GoesOnOnlyFromItsOwnCheckpoints) {
+  const auto stopped = recipe("run");
+  const auto changed = [&](const std::string& from, const std::string& to) {
+    std::string text = read_file(stopped);
+    text.replace(text.find(from), from.size(), to);
+    write_file(folder_ / "changed.yaml", text);
+    return test::error_of([&] { train(folder_ / "changed.yaml", {.stop_after_steps = 1}); });
+  };
+  train(stopped, {.stop_after_steps = 4});
+  EXPECT_CONTAINS(changed("step_tokens: 120", "step_tokens: 110"), "a recipe with other values");
+  EXPECT_CONTAINS(changed("steps: 8", "steps: 3"), "are at step 4, but the recipe ends at 3");
+  EXPECT_EQ(changed("steps: 8", "steps: 9"), "");
+  const std::string rows = read_file(folder_ / "rows.jsonl");
+  std::string other = rows;
+  other.replace(other.find("good"), 4, "fine");
+  write_file(folder_ / "rows.jsonl", other);
+  EXPECT_CONTAINS(changed("steps: 8", "steps: 9"), "holds other rows");
+  write_file(folder_ / "rows.jsonl", rows);
+  // The stage before was trained anew.
+  train(recipe("base_again"));
+  std::filesystem::remove_all(folder_ / "base");
+  std::filesystem::rename(folder_ / "base_again/model", folder_ / "base");
+  EXPECT_CONTAINS(changed("steps: 8", "steps: 9"), "began from other weights");
+}
+
+// A base whose embedding has more rows than its tokenizer has tokens, as Qwen2.5's.
+TEST_F(DecoderTrainerTest, SpareRowsOfTheBaseBeginAnew) {
+  constexpr int64_t kSpare = 40;
+  test::write_tiny_decoder(folder_.path(), kSpare);
+  write_file(folder_ / "spare.yaml", concat("extends: ", recipe("run", "codes: 20\n").filename().string(),
+                                            "\noutput: ", (folder_ / "spare").string(),
+                                            "\nsteps: 1\nlearning_rate: 1.0e-12\nwarmup_steps: 1\n"));
+  train(folder_ / "spare.yaml");
+  const auto embedding = [&](const char* model) {
+    return open_weights(folder_ / model)->load("model.embed_tokens.weight").to(at::kFloat).clone();
+  };
+  const at::Tensor base = embedding("base"), begun = embedding("spare/model");
+  ASSERT_EQ(begun.sizes(), base.sizes());
+  const at::Tensor change = std::get<0>((begun - base).abs().max(1));
+  const int64_t known = base.size(0) - kSpare;
+  EXPECT_LT(change.narrow(0, 0, known).max().item<double>(), 1e-6);
+  EXPECT_GT(change.narrow(0, known, kSpare).min().item<double>(), 1e-2);
+}
+
 TEST_F(DecoderTrainerTest, Learns) {
   train(recipe("run", "activation_checkpointing: true\n"));
   const auto lines = metrics(folder_ / "run");
@@ -162,6 +206,7 @@ TEST_F(DecoderTrainerTest, SaysWhatIsWrongWithTheRecipe) {
   EXPECT_CONTAINS(test::error_of([&] { train(recipe("b", "longest_sample: -1\n")); }), "longest_sample");
   EXPECT_CONTAINS(test::error_of([&] { train(recipe("d", "letter_loss: {weight: 1, layer: 2}\n")); }), "0 to 1");
   EXPECT_CONTAINS(test::error_of([&] { train(recipe("e", "optimizer: adam\n")); }), "adamw, lion or adam_mini");
+  EXPECT_CONTAINS(test::error_of([&] { train(recipe("f", "validation_steps: 0\n")); }), "validation_steps must be positive");
   EXPECT_CONTAINS(test::error_of([&] { train(recipe("c", "loss: everything\n")); }), "everything");
 }
 

@@ -43,6 +43,20 @@ TEST(Recipes, AllThatTrainCanBeRead) {
   EXPECT_GE(others, 4);
 }
 
+// What `mini_test_inaudible` measures with is in nobody's training, also not under speech.
+TEST(Recipes, TheNoisesOfTrainingAndOfMeasuringAreKeptApart) {
+  int heard = 0;
+  for (const auto& entry : std::filesystem::directory_iterator(kRecipes)) {
+    if (entry.path().extension() != ".yaml") continue;
+    RecipeNode node = read_recipe(entry.path());
+    if (!node.has("synthesize") || !node.has("noise")) continue;
+    const bool measures = entry.path().filename().string().starts_with("mini_test_");
+    EXPECT_EQ(node.text("noise_split", ""), measures ? "unseen" : "train") << entry.path();
+    ++heard;
+  }
+  EXPECT_GE(heard, 12);
+}
+
 TEST(Recipes, TheRivalsDifferInTheirEarOnly) {
   const auto codes = DecoderRecipe::read(kRecipes / "rival_adapter_decoder_codes.yaml");
   const auto vectors = DecoderRecipe::read(kRecipes / "rival_adapter_decoder.yaml");

@@ -20,22 +20,39 @@ std::string day_text(std::time_t time) {
   return text;
 }
 
-// The words between <|im_start|>system and <|im_end|> where a template spells them out in one piece.
-std::string spelled_system_message(const std::string& jinja) {
-  constexpr std::string_view kHeader = "<|im_start|>system";
-  for (size_t at = jinja.find(kHeader); at != std::string::npos; at = jinja.find(kHeader, at + 1)) {
-    std::string_view rest = std::string_view(jinja).substr(at + kHeader.size());
-    // The line ends with a newline or with its escape.
-    if (rest.starts_with("\n")) {
-      rest.remove_prefix(1);
-    } else if (rest.starts_with("\\n")) {
-      rest.remove_prefix(2);
-    } else {
+// What a Jinja string says that begins here and ends at `quote`; without one the text itself, to the next tag.
+std::string literal(std::string_view jinja, char quote) {
+  if (quote == 0) return std::string(jinja.substr(0, jinja.find_first_of("{}")));
+  std::string text;
+  for (size_t i = 0; i < jinja.size() && jinja[i] != quote; ++i) {
+    if (jinja[i] != '\\' || i + 1 == jinja.size()) {
+      text += jinja[i];
       continue;
     }
-    const std::string_view words = rest.substr(0, rest.find("<|im_end|>"));
-    if (words.size() < rest.size() && words.find_first_of("'\"{}") == std::string_view::npos) return std::string(words);
+    const char escaped = jinja[++i];
+    text += escaped == 'n' ? '\n' : escaped == 't' ? '\t' : escaped;
   }
+  return text;
+}
+
+// The words between <|im_start|>system and <|im_end|> where a template spells them out; empty: it does not. Throws
+// Error where they are not one piece.
+std::string spelled_system_message(const std::string& jinja) {
+  constexpr std::string_view kHeader = "<|im_start|>system";
+  bool parts = false;
+  for (size_t at = jinja.find(kHeader); at != std::string::npos; at = jinja.find(kHeader, at + 1)) {
+    const auto rest = std::string_view(jinja).substr(at + kHeader.size());
+    const size_t quote = jinja.find_last_of("'\"", at);
+    // Outside of a string a newline is no escape.
+    const bool quoted = quote != std::string::npos && (quote + 1 == at || rest.starts_with("\\n"));
+    const std::string text = literal(rest, quoted ? jinja[quote] : '\0');
+    if (!text.starts_with("\n") || text.starts_with("\n'") || text.starts_with("\n\"")) continue;
+    const size_t end = text.find("<|im_end|>");
+    if (end != std::string::npos) return text.substr(1, end - 1);
+    parts = parts || text.size() > 1;
+  }
+  require(!parts, "The chat template puts its default system message together from parts, which is not supported: ",
+          "it must be spelled out between <|im_start|>system and <|im_end|>.");
   return "";
 }
 
@@ -54,6 +71,7 @@ ChatTemplate recognize_chat_template(const std::string& jinja) {
   ChatTemplate result;
   if (has("<|im_start|>")) {
     require(!has("<|im_sep|>"), "The chat template has <|im_sep|>, which is not supported (known: ChatML, Llama 3).");
+    require(!has("bos_token"), "The chat template is ChatML behind a bos_token, which is not supported.");
     result.default_system = spelled_system_message(jinja);
     return result;
   }

@@ -73,8 +73,8 @@ PreTokenizer PreTokenizer::from_gguf_name(const std::string& name) {
     result.stages_.emplace_back(kDigit);
     result.stages_.emplace_back(kGpt2Pattern);
   } else {
-    require(name == "gpt-2" || name == "default", "The GGUF pre-tokenizer \"", name,
-            "\" is not known (known: llama-bpe, qwen2, smollm, gpt-2, default).");
+    require(name == "gpt-2", "The GGUF pre-tokenizer \"", name,
+            "\" is not known (known: llama-bpe, qwen2, smollm, gpt-2).");
     result.stages_.emplace_back(kGpt2Pattern);
   }
   return result;

@@ -137,7 +137,10 @@ BytePairModel model_from_gguf(const json& metadata) {
           "The GGUF metadata has no tokenizer.ggml.tokens and merges.");
   require(key("model") == "gpt2", "The GGUF tokenizer is not byte-level BPE (tokenizer.ggml.model is not \"gpt2\").");
   BytePairModel model;
-  const std::string pre = key("pre").is_null() ? "default" : key("pre").get<std::string>();
+  require(key("pre").is_string(),
+          "The GGUF metadata has no tokenizer.ggml.pre, as in files of before May 2024, so nothing ",
+          "says how its text is cut: convert the model again, or use its Hugging Face folder.");
+  const auto pre = key("pre").get<std::string>();
   model.pre_tokenizer = PreTokenizer::from_gguf_name(pre);
   model.ignore_merges = pre == "llama-bpe";
   model.compose = pre == "qwen2";

@@ -11,6 +11,7 @@
 #include "base/atomic_file.h"
 #include "base/error.h"
 #include "golden.h"
+#include "temporary_folder.h"
 
 namespace ichigo {
 namespace {
@@ -142,14 +143,18 @@ TEST(BytePair, GgufErrors) {
   ICHIGO_GOLDEN_OR_SKIP(file, "tokenizer/tokenizer.json");
   const json metadata = as_gguf(read_json(file), "llama-bpe");
   EXPECT_THROW(BytePairTokenizer::from_gguf(json::object()), Error);
-  for (const json& patch : {json{{"tokenizer.ggml.pre", "tekken"}}, json{{"tokenizer.ggml.model", "llama"}},
-                            json{{"tokenizer.ggml.token_type", json::array({1, 2})}},
-                            json{{"tokenizer.ggml.bos_token_id", 5000000}}, json{{"tokenizer.ggml.tokens", {1, 2, 3}}},
-                            json{{"tokenizer.ggml.merges", {"a"}}}, json{{"tokenizer.ggml.merges", {"zq qz"}}}}) {
+  for (const json& patch :
+       {json{{"tokenizer.ggml.pre", "tekken"}}, json{{"tokenizer.ggml.pre", "default"}},
+        json{{"tokenizer.ggml.model", "llama"}}, json{{"tokenizer.ggml.token_type", json::array({1, 2})}},
+        json{{"tokenizer.ggml.bos_token_id", 5000000}}, json{{"tokenizer.ggml.tokens", {1, 2, 3}}},
+        json{{"tokenizer.ggml.merges", {"a"}}}, json{{"tokenizer.ggml.merges", {"zq qz"}}}}) {
     json broken = metadata;
     broken.update(patch);
     EXPECT_THROW(BytePairTokenizer::from_gguf(broken), Error) << patch;
   }
+  json unnamed = metadata;  // files of before there was a name
+  unnamed.erase("tokenizer.ggml.pre");
+  EXPECT_CONTAINS(test::error_of([&] { BytePairTokenizer::from_gguf(unnamed); }), "convert the model again");
   // A BOS token among those that are unused, at the end.
   json unused = metadata;
   const auto last = metadata["tokenizer.ggml.tokens"].size() - 1;

@@ -55,6 +55,14 @@ TEST(ChatTemplate, DefaultSystemMessages) {
       "assistant.<|im_end|>\\n' }}");
   EXPECT_EQ(qwen.default_system, "You are Qwen, created by Alibaba Cloud. You are a helpful assistant.");
   EXPECT_EQ(qwen.system_message("").has_value(), false);
+  const auto math = recognize_chat_template(
+      "{{- '<|im_start|>system\\nPlease reason step by step, and put your \"final\" answer within "
+      "\\\\boxed{}.<|im_end|>\\n' }}");
+  EXPECT_EQ(math.default_system, "Please reason step by step, and put your \"final\" answer within \\boxed{}.");
+  const auto plain = recognize_chat_template("{% if first %}<|im_start|>system\nIt's me.<|im_end|>\n{% endif %}");
+  EXPECT_EQ(plain.default_system, "It's me.");
+  const auto none = recognize_chat_template("{{'<|im_end|>\n<|im_start|>system\n' + message + '<|im_end|>\n'}}");
+  EXPECT_EQ(none.default_system, "");
 }
 
 TEST(ChatTemplate, LlamasKnowledgeDates) {
@@ -85,6 +93,8 @@ TEST(ChatTemplate, PlainSourcesAreRecognisedAsPlain) {
 TEST(ChatTemplate, NamesWhatItDoesNotKnow) {
   EXPECT_THROW(recognize_chat_template("[INST] {{ message }} [/INST]"), Error);
   EXPECT_THROW(recognize_chat_template("<|im_start|>user<|im_sep|>"), Error);
+  EXPECT_THROW(recognize_chat_template("{{ bos_token }}{{ '<|im_start|>' + message['role'] }}"), Error);
+  EXPECT_THROW(recognize_chat_template("{{ '<|im_start|>system\\nYou are ' + name + '.<|im_end|>\\n' }}"), Error);
   EXPECT_THROW(recognize_chat_template("<|start_header_id|>Cutting Knowledge Date: May 2031"), Error);
 }
 

@@ -37,12 +37,13 @@ std::vector<std::string> files_of(const std::string& pattern) {
   return files;
 }
 
-// When a file, or the last one of a folder, was changed.
+// When a file, or the last one in a folder and those below it, was changed.
 int64_t changed(const fs::path& path) {
   std::error_code error;
   auto last = fs::last_write_time(path, error);
   if (fs::is_directory(path, error)) {
-    for (const auto& entry : fs::directory_iterator(path)) last = std::max(last, entry.last_write_time(error));
+    for (const auto& entry : fs::recursive_directory_iterator(path))
+      last = std::max(last, entry.last_write_time(error));
   }
   return last.time_since_epoch().count();
 }
@@ -79,7 +80,10 @@ std::string last_line(const std::string& text) {
 void measure(Measurement& measurement, const std::string& model, const fs::path& kept) {
   const SuiteEntry& entry = *measurement.entry;
   std::vector<std::string> files;
-  int64_t newest = changed(model);
+  int64_t newest = std::max(changed(model), changed("/proc/self/exe"));
+  for (const auto& option : entry.options) {
+    if (fs::exists(option)) newest = std::max(newest, changed(option));
+  }
   for (const auto& input : entry.inputs) {
     const auto found = files_of(input);
     if (found.empty()) {
@@ -88,7 +92,9 @@ void measure(Measurement& measurement, const std::string& model, const fs::path&
     }
     files.insert(files.end(), found.begin(), found.end());
   }
-  for (const auto& file : files) newest = std::max(newest, changed(file));
+  // A task's file includes others beside it.
+  for (const auto& file : files)
+    newest = std::max(newest, changed(entry.run == "tasks" ? fs::path(file).parent_path() : fs::path(file)));
   measurement.arguments = entry.arguments(files, model);
   const json identity = {{"arguments", measurement.arguments}, {"changed", newest}};
   if (fs::exists(kept)) {
@@ -153,6 +159,8 @@ void run_suite(const SuiteArguments& arguments) {
     const std::string name = equals == std::string::npos ? fs::absolute(path).lexically_normal().filename().string()
                                                          : model.substr(0, equals);
     require(!name.empty() && name.find('/') == std::string::npos, "--model ", model, ": give it a name, NAME=FOLDER");
+    const bool fresh = std::ranges::none_of(suite.models, [&](const auto& known) { return known.first == name; });
+    require(fresh, "two models are named \"", name, "\": give each a name of its own, --model NAME=FOLDER");
     suite.models.emplace_back(name, path);
   }
   require(!suite.models.empty(), "the suite names no models: name one with --model");

@@ -131,6 +131,9 @@ Suite read_suite(const fs::path& file) {
     suite.models.emplace_back(model.text("name"), model.path("path").string());
     model.finish();
     check_name(suite.models.back().first, model.where());
+    require(
+        std::ranges::count(suite.models, suite.models.back().first, &std::pair<std::string, std::string>::first) == 1,
+        model.where(), ": there are two models \"", suite.models.back().first, "\"");
   }
   std::set<std::string> names;
   for (RecipeNode child : node.children("entries")) {

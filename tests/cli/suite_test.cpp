@@ -91,6 +91,8 @@ TEST_F(Evaluation, ASuiteGoesOnWhereItStopped) {
   EXPECT_CONTAINS(changed.err, "2 of 3 measurements failed");
   EXPECT_CONTAINS(read_file(folder_ / "out/report.md"), "list.tsv:2: ");
   EXPECT_COMPLAINS(run_program({"evaluate", "suite", suite, "--output", output}), 1, "names no models");
+  EXPECT_COMPLAINS(run_program({"evaluate", "suite", suite, "--model", "a/model", "--model", "b/model"}), 1,
+                   "two models are named \"model\"");
 }
 
 }  // namespace

@@ -65,6 +65,8 @@ TEST_F(SmallSuite, SaysWhatIsWrong) {
   EXPECT_CONTAINS(message("{name: a, run: tasks, inputs: [x], compare: mmul}"), "no published benchmark \"mmul\"");
   EXPECT_CONTAINS(message("{name: a, run: tasks, inputs: [x], limit: 3}"), "limit");
   EXPECT_CONTAINS(message("{name: a, run: latency}\n  - {name: a, run: latency}"), "two entries \"a\"");
+  write_file(folder_ / "models.yaml", "title: T\nmodels: [{name: a, path: x}, {name: a, path: y}]\nentries: []\n");
+  EXPECT_CONTAINS(test::error_of([&] { read_suite(folder_ / "models.yaml"); }), "two models \"a\"");
   write_file(folder_ / "published.tsv", "benchmark\ttitle\tsystem\tvalue\tunit\tsource\nm\tM\tI\tmany\t%\tt\n");
   EXPECT_CONTAINS(message("{name: a, run: latency}"), "published.tsv:2: \"many\" is not a number");
 }

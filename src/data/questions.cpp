@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cmath>
 #include <numeric>
+#include <set>
+#include <sstream>
 
 #include "base/error.h"
 #include "base/random.h"
@@ -86,14 +88,22 @@ std::vector<std::string> inaudible_keys() {
 
 bool asks_nothing(const std::string& text) {
   static const std::set<std::string> kOpenings = {
-      "what",   "who",    "whom", "whose", "which", "when",    "where", "why",  "how",    "do",    "does", "did",
-      "is",     "are",    "am",   "was",   "were",  "has",     "have",  "had",  "can",    "could", "will", "would",
-      "shall",  "should", "may",  "might", "must",  "isnt",    "arent", "dont", "doesnt", "didnt", "cant", "wont",
-      "please", "tell",   "say",  "give",  "name",  "explain", "let",   "call", "turn",   "play",  "open"};
-  const std::string words = spaced_words(text);
-  const std::string first = words.substr(1, words.find(' ', 1) - 1);
-  return text.find('?') == std::string::npos && !kOpenings.contains(first) &&
-         words.find(" please ") == std::string::npos;
+      "what",    "who",     "whom",     "whose", "which",  "when",   "where",  "why",    "how",   "whats",  "whos",
+      "wheres",  "whens",   "whys",     "hows",  "do",     "does",   "did",    "is",     "are",   "am",     "was",
+      "were",    "has",     "have",     "had",   "can",    "could",  "will",   "would",  "shall", "should", "may",
+      "might",   "must",    "isnt",     "arent", "wasnt",  "werent", "dont",   "doesnt", "didnt", "cant",   "couldnt",
+      "wont",    "wouldnt", "shouldnt", "hasnt", "havent", "hadnt",  "please", "tell",   "say",   "give",   "name",
+      "explain", "let",     "call",     "turn",  "play",   "open"};
+  static const std::set<std::string> kBefore = {"and", "but", "so", "or",   "then", "if",
+                                                "oh",  "yes", "no", "well", "hey"};
+  if (text.find('?') != std::string::npos) return false;
+  const std::string spaced = spaced_words(text);
+  if (spaced.find(" please ") != std::string::npos) return false;
+  std::istringstream words(spaced);
+  std::string word;
+  while (words >> word && kBefore.contains(word)) {
+  }
+  return !kOpenings.contains(word);
 }
 
 std::vector<std::string> read_statement_answers(const std::filesystem::path& folder) {

@@ -27,7 +27,7 @@ class SoundSource {
 class SoundOutput {
  public:
   virtual ~SoundOutput() = default;
-  // Plays behind what is being played. `at`: samples read from the source so far, the time by which a file is written.
+  // Plays behind what is being played. `at`: samples that the source had so far, the time by which a file is written.
   virtual void play(const Audio& audio, int64_t at) = 0;
   // Forgets what is not played yet.
   virtual void stop(int64_t at) = 0;

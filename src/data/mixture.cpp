@@ -4,11 +4,12 @@
 
 #include <algorithm>
 #include <iterator>
-#include <map>
 #include <nlohmann/json.hpp>
 #include <numeric>
 
+#include "base/atomic_file.h"
 #include "base/error.h"
+#include "text/utf8.h"
 
 namespace ichigo {
 namespace {
@@ -23,12 +24,14 @@ bool usable(const SpeechRow& row, Task task) {
       return !row.sound.empty();
     case Task::kTranscription:
       return !row.sound.empty() && !row.text.empty();
+    case Task::kRunningText:
+      break;
   }
   return false;
 }
 
 uint64_t hash_of(const SpeechTurn& turn) {
-  return stable_hash(concat(turn.text, "\n", turn.answer, "\n")) * 31 +
+  return stable_hash(concat(turn.text, "\n", turn.answer, "\n", turn.prompt)) * 31 +
          stable_hash({reinterpret_cast<const char*>(turn.sound.data()), turn.sound.size() * sizeof(turn.sound[0])});
 }
 
@@ -64,7 +67,8 @@ Task parse_task(const std::string& name) {
   if (name == "answer") return Task::kAnswer;
   if (name == "transcription") return Task::kTranscription;
   if (name == "text") return Task::kText;
-  fail("unknown task \"", name, "\": use pretrain, answer, transcription or text");
+  if (name == "running_text") return Task::kRunningText;
+  fail("unknown task \"", name, "\": use pretrain, answer, transcription, text or running_text");
 }
 
 LossMask parse_loss_mask(const std::string& name) {
@@ -83,34 +87,59 @@ Mixture::Mixture(const std::vector<MixtureSource>& sources, const ChatPrompt& pr
       seed_(seed),
       random_(Random::keyed(seed, stable_hash("mixture"))) {
   require(!sources.empty(), "the mixture has no sources: name at least one token file");
-  std::map<std::filesystem::path, std::vector<SpeechRow>> files;  // a file often serves several tasks
+  TokenFiles files;
   for (const auto& config : sources) {
     require(config.replaced >= 0 && config.replaced < 1, config.rows.string(),
             ": the share of replaced tokens must be in [0, 1), not ", config.replaced);
     require(config.share > 0, config.rows.string(), ": its share of the mixture must be positive, not ", config.share);
-    if (!files.contains(config.rows)) files.emplace(config.rows, read_token_file(config.rows));
-    auto& rows = files.at(config.rows);
-    if (feature_width > 0 && config.task != Task::kText) {
-      require(
-          mask == LossMask::kAnswer && config.task != Task::kPretrain, config.rows.string(),
-          ": speech that is heard as vectors cannot be predicted: use the loss \"answer\" and no task \"pretrain\"");
-      read_row_features(config.rows, feature_width, rows);
-    }
     Source source{.config = config};
-    std::ranges::copy_if(rows, std::back_inserter(source.rows),
-                         [&](const SpeechRow& row) { return usable(row, config.task); });
-    require(!source.rows.empty(), config.rows.string(),
-            ": none of its rows has what its task needs (text, answer, sound)");
-    for (const SpeechRow& row : source.rows) source.hash = source.hash * 0x100000001B3ULL + hash_of(row);
+    if (config.task == Task::kRunningText) {
+      cut_running_text(source);
+    } else {
+      choose_rows(source, files);
+    }
     shuffle(source, 0);
     sources_.push_back(std::move(source));
   }
 }
 
+// Those that have what the source's task needs.
+void Mixture::choose_rows(Source& source, TokenFiles& files) const {
+  const MixtureSource& config = source.config;
+  if (!files.contains(config.rows)) files.emplace(config.rows, read_token_file(config.rows));
+  auto& rows = files.at(config.rows);
+  if (feature_width_ > 0 && config.task != Task::kText) {
+    require(mask_ == LossMask::kAnswer && config.task != Task::kPretrain, config.rows.string(),
+            ": speech that is heard as vectors cannot be predicted: use the loss \"answer\" and no task \"pretrain\"");
+    read_row_features(config.rows, feature_width_, rows);
+  }
+  std::ranges::copy_if(rows, std::back_inserter(source.rows),
+                       [&](const SpeechRow& row) { return usable(row, config.task); });
+  require(!source.rows.empty(), config.rows.string(),
+          ": none of its rows has what its task needs (text, answer, sound)");
+  for (const SpeechRow& row : source.rows) source.hash = source.hash * 0x100000001B3ULL + hash_of(row);
+}
+
+// Pieces as long as a sample may be, one behind another.
+void Mixture::cut_running_text(Source& source) const {
+  const std::string text = read_file(source.config.rows), place = source.config.rows.string();
+  require(source.config.rows.extension() != ".jsonl", place,
+          " is a token file: the task running_text reads plain text");
+  require(valid_utf8_prefix(text) == text.size(), place, ": not UTF-8 at byte ", valid_utf8_prefix(text),
+          ": running text must be plain text");
+  const auto ids = prompt_.running_text(text);
+  for (size_t begin = 0; begin + 1 < ids.size(); begin += longest_sample_) {
+    const size_t end = std::min(ids.size(), begin + static_cast<size_t>(longest_sample_));
+    source.pieces.emplace_back(ids.begin() + static_cast<int64_t>(begin), ids.begin() + static_cast<int64_t>(end));
+  }
+  require(!source.pieces.empty(), place, " has no text to learn from");
+  source.hash = stable_hash(text);
+}
+
 void Mixture::shuffle(Source& source, int64_t epoch) {
   source.epoch = epoch;
   source.position = 0;
-  source.order.resize(source.rows.size());
+  source.order.resize(source.size());
   std::iota(source.order.begin(), source.order.end(), 0U);
   Random::keyed(seed_, stable_hash(source.config.rows.string()), static_cast<uint64_t>(source.config.task), epoch)
       .shuffle(source.order);
@@ -152,7 +181,7 @@ TrainingSample Mixture::make_sample(const SpeechRow& row, Task task) {
     if (task != Task::kTranscription) {
       for (const auto& turn : row.earlier) {
         append_turn(sample, turn, task);
-        append(sample, prompt_.separator(), TokenUse::kRead);
+        append(sample, prompt_.separator(), mask_ == LossMask::kAll ? TokenUse::kPredicted : TokenUse::kRead);
       }
     }
     append_turn(sample, row, task);
@@ -170,7 +199,14 @@ TrainingSample Mixture::next_sample() {
     drawn -= sources_[chosen++].config.share;
   Source& source = sources_[chosen];
   if (source.position == static_cast<int64_t>(source.order.size())) shuffle(source, source.epoch + 1);
-  TrainingSample sample = make_sample(source.rows[source.order[source.position++]], source.config.task);
+  const size_t next = source.order[source.position++];
+  TrainingSample sample;
+  if (source.config.task == Task::kRunningText) {
+    append(sample, source.pieces[next], TokenUse::kWritten);
+    sample.use[0] = TokenUse::kRead;
+  } else {
+    sample = make_sample(source.rows[next], source.config.task);
+  }
   sample.replaced = source.config.replaced;
   return sample;
 }
@@ -239,7 +275,7 @@ std::vector<PackedBatch> Mixture::next_step(int64_t tokens, int64_t batch_tokens
 
 int64_t Mixture::rows() const {
   int64_t count = 0;
-  for (const auto& source : sources_) count += static_cast<int64_t>(source.rows.size());
+  for (const auto& source : sources_) count += static_cast<int64_t>(source.size());
   return count;
 }
 
@@ -248,7 +284,7 @@ nlohmann::json Mixture::state() const {
   for (const auto& source : sources_) {
     sources.push_back({{"epoch", source.epoch},
                        {"position", source.position},
-                       {"rows", source.rows.size()},
+                       {"rows", source.size()},
                        {"hash", concat(source.hash)}});
   }
   return {{"random", random_.state()}, {"skipped", skipped_}, {"sources", sources}};
@@ -259,9 +295,8 @@ void Mixture::load_state(const nlohmann::json& state) {
   require(sources.size() == sources_.size(), "the checkpoint's mixture has ", sources.size(),
           " sources, the recipe has ", sources_.size(), ": a changed mixture needs a new output folder");
   for (size_t i = 0; i < sources_.size(); ++i) {
-    require(sources[i].at("rows").get<size_t>() == sources_[i].rows.size(), sources_[i].config.rows.string(), " has ",
-            sources_[i].rows.size(), " usable rows, the checkpoint was trained on ",
-            sources[i].at("rows").get<size_t>());
+    require(sources[i].at("rows").get<size_t>() == sources_[i].size(), sources_[i].config.rows.string(), " has ",
+            sources_[i].size(), " usable rows, the checkpoint was trained on ", sources[i].at("rows").get<size_t>());
     require(sources[i].at("hash") == concat(sources_[i].hash), sources_[i].config.rows.string(),
             " holds other rows than the checkpoint was trained on: use another \"output\", or remove the checkpoints");
     shuffle(sources_[i], sources[i].at("epoch").get<int64_t>());

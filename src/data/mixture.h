@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <map>
 #include <nlohmann/json_fwd.hpp>
 #include <string>
 #include <vector>
@@ -20,8 +21,9 @@ enum class Task {
   kAnswer,         // a spoken question and its answer, and the turns before, where it has some
   kTranscription,  // a prompt with speech, and what was said
   kText,           // as kAnswer, but typed
+  kRunningText,    // a piece of a plain text, outside of any conversation: next-token prediction
 };
-Task parse_task(const std::string& name);  // pretrain, answer, transcription, text
+Task parse_task(const std::string& name);  // pretrain, answer, transcription, text, running_text
 
 enum class LossMask {
   kAnswer,  // the assistant's tokens only
@@ -30,9 +32,11 @@ enum class LossMask {
 LossMask parse_loss_mask(const std::string& name);  // answer, all
 
 struct MixtureSource {
-  std::filesystem::path rows;  // a token file
+  std::filesystem::path rows;  // a token file; of kRunningText a text in UTF-8
   Task task = Task::kAnswer;
-  double share = 1;  // of samples, relative to the other sources
+  // Of samples, relative to the other sources. Mind their lengths: a step's loss is the mean over all its targets, and a
+  // piece of running text, as long as a sample may be, has as many as thirty answers.
+  double share = 1;
   // The share of the target text's tokens that the model reads back as others of the same step: what it writes next
   // must then come from what it hears, not from what it wrote (in the manner of word dropout, Bowman et al. 2016).
   double replaced = 0;
@@ -89,10 +93,16 @@ class Mixture {
   struct Source {
     MixtureSource config;
     std::vector<SpeechRow> rows;
-    uint64_t hash = 0;            // of what the rows hold
-    std::vector<uint32_t> order;  // of this epoch
+    std::vector<std::vector<int64_t>> pieces;  // of running text, in place of rows
+    uint64_t hash = 0;                         // of what the rows hold
+    std::vector<uint32_t> order;               // of this epoch
     int64_t epoch = -1, position = 0;
+
+    size_t size() const { return rows.size() + pieces.size(); }
   };
+  using TokenFiles = std::map<std::filesystem::path, std::vector<SpeechRow>>;  // a file often serves several tasks
+  void choose_rows(Source& source, TokenFiles& files) const;
+  void cut_running_text(Source& source) const;
   TrainingSample next_sample();
   TrainingSample make_sample(const SpeechRow& row, Task task);
   void append_turn(TrainingSample& sample, const SpeechTurn& turn, Task task);

@@ -63,6 +63,10 @@ std::vector<int64_t> ChatPrompt::answer(const std::string& text) const {
   return ids;
 }
 
+std::vector<int64_t> ChatPrompt::running_text(const std::string& text) const {
+  return tokenizer_.encode(text, false, false);
+}
+
 const std::vector<std::string>& transcription_prompts() {
   static const std::vector<std::string> prompts = {"Transcribe the following audio clip:",
                                                    "Convert the spoken words to text:",

@@ -36,6 +36,8 @@ class ChatPrompt {
   std::vector<int64_t> unfinished_user(std::span<const int> sound) const;
   // The assistant's words and the token that ends its turn.
   std::vector<int64_t> answer(const std::string& text) const;
+  // A text that is no turn of a conversation.
+  std::vector<int64_t> running_text(const std::string& text) const;
   // Between the end of an answer and the next user turn.
   std::vector<int64_t> separator() const { return separator_; }
   int64_t end_of_turn() const { return end_of_turn_; }

@@ -134,6 +134,38 @@ TEST_F(MixtureTest, AllTokensButTheFirstAreTargetsOfThePretrainingTask) {
   EXPECT_EQ(batch.targets.size(), batch.ids.size() - 1);
 }
 
+TEST_F(MixtureTest, RunningTextIsCutIntoPiecesThatAreAllPredicted) {
+  const auto path = folder_.path() / "text.txt";
+  std::string text;
+  for (int i = 0; i < 40; ++i) text += "Line " + std::to_string(i) + " of a longer <|text|>.\n";
+  write_file(path, text);
+  auto texts = mixture({{path, Task::kRunningText, 1}}, LossMask::kAnswer, 30);
+  const auto ids = tokenizer_->encode(text, false, false);
+  const int64_t pieces = (static_cast<int64_t>(ids.size()) + 29) / 30;
+  EXPECT_EQ(texts.rows(), pieces);
+  std::multiset<int64_t> seen;
+  for (int64_t piece = 0; piece < pieces; ++piece) {
+    const auto batch = texts.next_step(1, 1000)[0];
+    EXPECT_LE(batch.ids.size(), 30U);
+    EXPECT_TRUE(batch.spoken.empty());
+    EXPECT_EQ(batch.targets, std::vector<int64_t>(batch.ids.begin() + 1, batch.ids.end()));
+    EXPECT_NE(std::search(ids.begin(), ids.end(), batch.ids.begin(), batch.ids.end()), ids.end());
+    seen.insert(batch.ids.begin(), batch.ids.end());
+  }
+  EXPECT_EQ(seen, std::multiset<int64_t>(ids.begin(), ids.end())) << "an epoch is the whole text";
+
+  auto again = mixture({{path, Task::kRunningText, 1}}, LossMask::kAnswer, 30);
+  again.load_state(texts.state());
+  EXPECT_EQ(again.next_step(1, 1000)[0].ids, texts.next_step(1, 1000)[0].ids);
+  write_file(path, text + "More.");
+  auto changed = mixture({{path, Task::kRunningText, 1}}, LossMask::kAnswer, 30);
+  EXPECT_CONTAINS(test::error_of([&] { changed.load_state(texts.state()); }), "text.txt");
+  write_file(path, "caf\xE9");
+  EXPECT_CONTAINS(test::error_of([&] { mixture({{path, Task::kRunningText, 1}}); }), "not UTF-8 at byte 3");
+  write_file(path, "");
+  EXPECT_CONTAINS(test::error_of([&] { mixture({{path, Task::kRunningText, 1}}); }), "no text");
+}
+
 // Writes a row of two values for each code, CODE and NUMBER OF THE FRAME, beside the token file.
 void write_features(const std::filesystem::path& rows) {
   std::vector<float> values;

@@ -7,6 +7,7 @@
 #include "base/atomic_file.h"
 #include "base/error.h"
 #include "base/mapped_file.h"
+#include "base/random.h"
 
 namespace ichigo {
 namespace {
@@ -61,6 +62,15 @@ FeatureFile::FeatureFile(const std::filesystem::path& path, int64_t width) : wid
     require(clip.frames >= 0 && clip.frames <= available - frames, place, ": the clip has ", clip.frames,
             " frames, but only ", available - frames, " of width ", width, " are left in ", data_->path().string());
     frames += clip.frames;
+  }
+  require(frames * bytes_per_frame == static_cast<int64_t>(data_->bytes().size()), data_->path().string(), " has ",
+          data_->bytes().size(), " bytes, but the clips that ", list.string(), " lists take ", frames * bytes_per_frame,
+          " at width ", width, ": it was made with another width, or its synthesis was stopped (run that again)");
+  hash_ = stable_hash(text);
+  if (clips_.empty()) return;
+  for (const FeatureClip& clip : {clips_.front(), clips_.back()}) {
+    const at::Tensor values = features(clip);
+    hash_ = hash_ * 31 + stable_hash({static_cast<const char*>(values.const_data_ptr()), values.nbytes()});
   }
 }
 

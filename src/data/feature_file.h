@@ -33,11 +33,13 @@ class FeatureFile {
   FeatureFile(const std::filesystem::path& path, int64_t width);
   const std::vector<FeatureClip>& clips() const { return clips_; }
   at::Tensor features(const FeatureClip& clip) const;  // bfloat16 [frames, width], a view
+  uint64_t hash() const { return hash_; }              // of the list, and of the first and the last clip's features
 
  private:
   std::shared_ptr<MappedFile> data_;
   std::vector<FeatureClip> clips_;
   int64_t width_;
+  uint64_t hash_ = 0;
 };
 
 }  // namespace ichigo

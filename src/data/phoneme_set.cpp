@@ -13,7 +13,7 @@ namespace {
 
 using Folded = std::vector<std::string>;
 
-// The 39 phones, each standing for itself, and what others become.
+// The 40 phones, each standing for itself, and what others become.
 const std::map<std::string, Folded>& folding() {
   static const std::map<std::string, Folded> table = [] {
     std::map<std::string, Folded> map = {

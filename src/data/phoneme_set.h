@@ -10,7 +10,7 @@
 
 namespace ichigo {
 
-// espeak-ng's phones of English folded to 39, as phone error rates are usually given: allophones joined (ɾ -> t,
+// espeak-ng's phones of English folded to 40, about as phone error rates are usually given: allophones joined (ɾ -> t,
 // ᵻ -> ɪ, ɐ -> ə, ɚ -> ɜ), vowels with r and syllabic consonants split. What is no English phone is left out.
 std::vector<std::string> fold_phones(const std::vector<std::string>& phones);
 

@@ -121,9 +121,8 @@ void keep_statements(RecipeNode& node, Source& source) {
 Source read_source(RecipeNode& node) {
   Source source;
   const auto split = [&] { return parse_split(node.text("split", "train"), node.where()); };
-  for (const char* key : {"questions", "dialogues", "sentences", "instructions", "recordings", "inaudible", "split",
-                          "kind", "path_contains", "as", "lengths", "statements"})
-    node.text(key, "");  // known
+  for (const char* key : {"questions", "dialogues", "sentences", "instructions", "recordings", "inaudible"})
+    node.text(key, "");  // known, so that two of them are told as such
   int texts = 0;
   if (node.has("questions")) {
     ++texts;

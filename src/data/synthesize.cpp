@@ -71,8 +71,8 @@ fs::path list_path(const SynthesisRecipe& recipe) {
                                               : fs::path(recipe.output.string() + ".jsonl");
 }
 
-// Refuses to go on with rows that were made by anything else than the same recipe, texts and weights.
-void check_fingerprint(const fs::path& recipe_path, const SynthesisRecipe& recipe) {
+// Refuses to go on with `rows` that were made by anything else than the same recipe, texts and weights.
+void check_fingerprint(const fs::path& recipe_path, const SynthesisRecipe& recipe, int64_t rows) {
   nlohmann::ordered_json print;
   print["recipe"] = concat(stable_hash(recipe_text(recipe_path)));
   print["texts"] = concat(hash_rows(recipe));
@@ -81,8 +81,9 @@ void check_fingerprint(const fs::path& recipe_path, const SynthesisRecipe& recip
   }
   const fs::path list = list_path(recipe);
   const fs::path file = fs::path(list).replace_extension().string() + ".fingerprint.json";
-  const int header = recipe.kind == SynthesisKind::kAudio ? 1 : 0;
-  if (fs::exists(file) && fs::exists(list) && std::ranges::count(read_file(list), '\n') > header) {
+  if (rows > 0) {
+    require(fs::exists(file), list.string(), " has rows, but ", file.string(),
+            ", which says what they were made by, is not there: copy it, too, or choose another output");
     const auto found = nlohmann::json::parse(read_file(file), nullptr, /*allow_exceptions=*/false);
     for (const auto& [key, value] : print.items()) {
       require(found.is_object() && found.contains(key) && found[key] == value, list.string(),
@@ -254,8 +255,8 @@ SynthesizeResult synthesize(const fs::path& recipe_path, const SynthesizeOptions
   const Speaker speaker(recipe);  // first: voices speak in processes split off from this one while it is small
   std::optional<SoundTokenizer> tokenizer;
   if (recipe.hears()) tokenizer.emplace(load_tokenizer(recipe));
-  check_fingerprint(recipe_path, recipe);
   const auto output = open_synthesis_output(recipe, tokenizer ? tokenizer->config().width : kMelBands, first);
+  check_fingerprint(recipe_path, recipe, output->rows());
 
   SynthesizeResult result{output->rows(), last - first, 0, recipe.output};
   require(result.rows <= result.total, recipe.output.string(), " has more rows than the recipe asks for");

@@ -73,20 +73,24 @@ SpeechRow parse_row(const json& line) {
   return row;
 }
 
-// Into how many shards a file is divided, by the name of any of them; 0: there are none.
+// Into how many shards a file is divided, by their names; 0: there are none. Throws Error for those of two divisions.
 int64_t count_shards(const fs::path& path) {
   const std::string start = path.stem().string() + "-";
   const auto folder = path.has_parent_path() ? path.parent_path() : fs::path(".");
   if (!fs::is_directory(folder)) return 0;
+  int64_t found = 0;
   for (const auto& entry : fs::directory_iterator(folder)) {
     const std::string name = entry.path().filename().string();
     long long shard = 0, shards = 0;
     if (name.starts_with(start) && std::sscanf(name.c_str() + start.size(), "%5lld-of-%5lld", &shard, &shards) == 2 &&
         name == shard_path(path.filename(), shard, shards)) {
-      return shards;
+      require(found == 0 || found == shards, path.string(), " is there in shards of two divisions, into ",
+              std::min<int64_t>(found, shards), " and into ", std::max<int64_t>(found, shards),
+              ": remove those that are no longer wanted");
+      found = shards;
     }
   }
-  return 0;
+  return found;
 }
 
 nlohmann::ordered_json turn_json(const SpeechTurn& turn) {

@@ -9,6 +9,7 @@
 
 #include "base/atomic_file.h"
 #include "base/error.h"
+#include "base/random.h"
 #include "weights/safetensors.h"
 
 namespace ichigo {
@@ -116,6 +117,17 @@ std::optional<Checkpoint> load_newest_checkpoint(const fs::path& run, const std:
   require(!checkpoint || checkpoint->values.value("recipe", "") == fingerprint, "the checkpoints in ", run.string(),
           " belong to a recipe with other values; use another \"output\" or remove them");
   return checkpoint;
+}
+
+std::string mark_of(const at::Tensor& values) {
+  const at::Tensor whole = values.detach().cpu().contiguous();
+  return concat(stable_hash({static_cast<const char*>(whole.const_data_ptr()), whole.nbytes()}));
+}
+
+void require_same_beginning(const fs::path& run, const Checkpoint& checkpoint, const std::string& begun_from) {
+  require(checkpoint.values.value("begun_from", "") == begun_from, "the checkpoints in ", run.string(),
+          " began from other weights or other speech than the recipe's files hold now; use another \"output\" or remove "
+          "them");
 }
 
 }  // namespace ichigo

@@ -27,6 +27,11 @@ void save_checkpoint(const std::filesystem::path& run, int64_t step, const std::
                      const nlohmann::json& values, int keep = 2);
 // The newest whole checkpoint of a run, or nothing. Partial ones are ignored.
 std::optional<Checkpoint> load_newest_checkpoint(const std::filesystem::path& run);
+// Tells tensors of the same shape and type apart by what they hold.
+std::string mark_of(const at::Tensor& values);
+// Throws Error where the checkpoint's value "begun_from" is another: what the recipe's paths hold has changed since.
+void require_same_beginning(const std::filesystem::path& run, const Checkpoint& checkpoint,
+                            const std::string& begun_from);
 // The same, of this recipe: its fingerprint is the checkpoint's value "recipe". Throws Error where it is another one.
 std::optional<Checkpoint> load_newest_checkpoint(const std::filesystem::path& run, const std::string& fingerprint);
 

@@ -15,13 +15,15 @@ constexpr int64_t kPool = 2;          // 50 Hz -> 25 Hz
 constexpr double kLengthJitter = 12;  // positions by which the order within an epoch is shaken
 }  // namespace
 
-std::vector<Clip> usable_clips(const std::vector<FeatureFile>& files, const PhonemeSet& phonemes, int64_t* left_out) {
+std::vector<Clip> usable_clips(const std::vector<FeatureFile>& files, const PhonemeSet& phonemes, int64_t longest,
+                               int64_t* left_out) {
   std::vector<Clip> clips;
   *left_out = 0;
   for (const auto& file : files) {
     for (const auto& source : file.clips()) {
       Clip clip{&file, &source, source.frames / kPool, phonemes.encode(source.phonemes, true)};
-      if (!clip.phonemes.empty() && ctc_positions(clip.phonemes) <= clip.length) {
+      const bool short_enough = longest == 0 || clip.length <= longest;
+      if (short_enough && !clip.phonemes.empty() && ctc_positions(clip.phonemes) <= clip.length) {
         clips.push_back(std::move(clip));
       } else {
         ++*left_out;

@@ -27,9 +27,11 @@ struct ClipBatch {
   at::Tensor phoneme_lengths;  // int64 [batch]
 };
 
-// The clips of all files that have phonemes which fit into their length, in the order of the files. `left_out` counts
-// the others. Phones that are not in the set are left out of their clip.
-std::vector<Clip> usable_clips(const std::vector<FeatureFile>& files, const PhonemeSet& phonemes, int64_t* left_out);
+// The clips of all files that have phonemes which fit into their length, and at most `longest` positions (0: any
+// number), in the order of the files. `left_out` counts the others. Phones that are not in the set are left out of
+// their clip.
+std::vector<Clip> usable_clips(const std::vector<FeatureFile>& files, const PhonemeSet& phonemes, int64_t longest,
+                               int64_t* left_out);
 // What the encoder gave for the clip, at its own 50 Hz: float32 [2 x length, width].
 at::Tensor encoder_frames(const Clip& clip);
 // [length, width] float32: the same averaged over pairs of frames.

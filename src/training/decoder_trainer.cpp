@@ -37,11 +37,6 @@ using Clock = std::chrono::steady_clock;
 // A vector that no training leaves as it was tells one base from another of the same name.
 constexpr const char* kFinalNormName = "model.norm.weight";
 
-std::string mark_of(const at::Tensor& values) {
-  const at::Tensor whole = values.contiguous();
-  return concat(stable_hash({static_cast<const char*>(whole.const_data_ptr()), whole.nbytes()}));
-}
-
 // The weights that a model begins on its way to (DecoderRecipe::blend_with).
 class BlendedWeights {
  public:
@@ -63,8 +58,10 @@ class BlendedWeights {
                 (is_embedding(name) ? other.size(0) <= start.size(0) : other.size(0) == start.size(0)),
             path_.string(), ": ", name,
             " has another shape than the base's: blend only with a model of the same shape");
+    const int64_t rows =
+        is_embedding(name) ? std::min(other.size(0), model_->tokenizer.vocabulary_size()) : other.size(0);
     at::Tensor blended = start.clone();
-    blended.narrow(0, 0, other.size(0)).lerp_(other, share_);
+    blended.narrow(0, 0, rows).lerp_(other.narrow(0, 0, rows), share_);
     return blended;
   }
 
@@ -95,18 +92,21 @@ class DecoderTrainer {
     if (!recipe_.validation.empty()) {
       Mixture validation(recipe_.validation, prompt_, sounds_, LossMask::kAnswer, recipe_.longest_sample, recipe_.seed,
                          feature_width());
+      group_.require_same("set of rows to validate on", validation.state().dump());
       validation_ = validation.next_step(recipe_.validation_tokens, recipe_.batch_tokens);
     }
     build_model();
+    group_.require_same("base", base_mark_);
   }
 
-  void run(const TrainOptions& options) {
+  bool run(const TrainOptions& options) {
     int64_t step = resume();
     const int64_t total = recipe_.schedule.total_steps;
     const int64_t stop = options.stop_after_steps > 0 ? std::min(total, step + options.stop_after_steps) : total;
     if (step < stop) train_steps(step, stop, options.stop_after_seconds);
     if (completed_ == total) write_model();
     group_.barrier();
+    return completed_ == total;
   }
 
  private:
@@ -263,7 +263,9 @@ class DecoderTrainer {
     double text = 0, letters = 0;  // its parts, unweighted
   };
 
-  BatchLoss loss_of(const PackedBatch& batch) {
+  // `targets_per_letter`: of the whole step, so that the letters' mean weighs as much as the text's, however a step is
+  // divided into batches.
+  BatchLoss loss_of(const PackedBatch& batch, double targets_per_letter) {
     const auto indices = [&](const std::vector<int64_t>& values) { return at::tensor(values, at::kLong).to(device_); };
     at::Tensor letters, vectors;
     if (batch.features.defined()) vectors = adapter_->forward(batch.features.to(device_));
@@ -278,9 +280,8 @@ class DecoderTrainer {
     loss.total = linear_cross_entropy(rows, model_->head(), indices(batch.targets));
     loss.text = loss.total.item<double>();
     if (letters.defined()) {
-      const auto count = static_cast<double>(batch.targets.size());
-      loss.letters = letters.item<double>() * count;
-      loss.total = loss.total + letters * (recipe_.letters.weight * count);
+      loss.letters = letters.item<double>() * targets_per_letter;
+      loss.total = loss.total + letters * (recipe_.letters.weight * targets_per_letter);
     }
     return loss;
   }
@@ -293,11 +294,16 @@ class DecoderTrainer {
   Sums run_batches(const std::vector<PackedBatch>& batches, bool learn) {
     const at::AutoGradMode gradients(learn);
     Sums sums;
+    double targets = 0, letters = 0;
+    for (const PackedBatch& batch : batches) {
+      targets += static_cast<double>(batch.targets.size());
+      letters += static_cast<double>(count_letters(batch.spoken));
+    }
     if (sharding_) sharding_->gather_rest();
     const auto ranks = static_cast<size_t>(group_.ranks());
     for (size_t i = group_.rank(); i < (batches.size() + ranks - 1) / ranks * ranks; i += ranks) {
       if (i < batches.size()) {
-        const BatchLoss loss = loss_of(batches[i]);
+        const BatchLoss loss = loss_of(batches[i], targets / std::max(1.0, letters));
         if (learn) loss.total.backward();
         sums.text += loss.text;
         sums.letters += loss.letters;
@@ -383,13 +389,13 @@ class DecoderTrainer {
 
 }  // namespace
 
-void train_decoder(const std::filesystem::path& recipe, const TrainOptions& options) {
+bool train_decoder(const std::filesystem::path& recipe, const TrainOptions& options) {
   const auto config = ProcessGroupConfig::from_environment();
   at::Device device = options.device.value_or(parse_device("auto"));
   // Each rank of a machine has a GPU of its own.
   if (device.is_cuda() && config.ranks > 1) device.set_index(static_cast<at::DeviceIndex>(config.local_rank));
   ProcessGroup group(config, device);
-  DecoderTrainer(recipe, DecoderRecipe::read(recipe), group, device).run(options);
+  return DecoderTrainer(recipe, DecoderRecipe::read(recipe), group, device).run(options);
 }
 
 }  // namespace ichigo

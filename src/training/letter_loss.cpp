@@ -78,9 +78,14 @@ at::Tensor LetterLoss::loss(const at::Tensor& hidden, const std::vector<SpokenSp
   const auto logits = at::linear(unit, weight_.to(at::kFloat), bias_.to(at::kFloat));
   const auto per_span = at::log_softmax(logits, -1).split_with_sizes(lengths);
   const auto padded = at::pad_sequence(per_span);  // [time, spans, outputs]
-  const auto sum = at::ctc_loss(padded, at::tensor(letters, at::kLong).to(padded.device()), lengths, letter_counts,
-                                /*blank=*/0, at::Reduction::Sum, /*zero_infinity=*/true);
-  return sum / static_cast<double>(letters.size());
+  return at::ctc_loss(padded, at::tensor(letters, at::kLong).to(padded.device()), lengths, letter_counts,
+                      /*blank=*/0, at::Reduction::Sum, /*zero_infinity=*/true);
+}
+
+int64_t count_letters(const std::vector<SpokenSpan>& spoken) {
+  int64_t count = 0;
+  for (const auto& span : spoken) count += static_cast<int64_t>(letters_of(span.text).size());
+  return count;
 }
 
 }  // namespace ichigo

@@ -29,14 +29,16 @@ class LetterLoss {
   std::vector<std::pair<std::string, at::Tensor>> parameters() const;
   // Writes the file that `start` reads; `masters`: the float32 values by name, among others.
   void save(const std::filesystem::path& path, const std::map<std::string, at::Tensor>& masters) const;
-  // hidden [total, width], the layer's output -> float32 scalar: the sum of -log p(letters) divided by their number;
-  // zero without speech. Speech too short for its letters counts as zero.
+  // hidden [total, width], the layer's output -> float32 scalar: the SUM of -log p(letters); zero without speech. Speech
+  // too short for its letters counts as zero.
   at::Tensor loss(const at::Tensor& hidden, const std::vector<SpokenSpan>& spoken) const;
 
  private:
   at::Tensor weight_, bias_;
 };
 
+// How many letters the speech says, those that are too many for it included.
+int64_t count_letters(const std::vector<SpokenSpan>& spoken);
 // a to z are 1 to 26, the apostrophe 27, a space 28 (one between words, none at the ends); all else is left out.
 std::vector<int64_t> letters_of(const std::string& text);
 

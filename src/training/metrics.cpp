@@ -23,7 +23,7 @@ int64_t step_of(const nlohmann::json& line) {
 
 }  // namespace
 
-MetricsLog::MetricsLog(const std::filesystem::path& run, int64_t resume_step) : path_(run / kMetrics) {
+MetricsLog::MetricsLog(const std::filesystem::path& run, int64_t resume_step) : path_(run / kMetrics), lock_(run) {
   std::string kept;
   if (std::filesystem::exists(path_)) {
     std::istringstream lines(read_file(path_));

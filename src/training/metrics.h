@@ -4,16 +4,20 @@
 #include <nlohmann/json.hpp>
 #include <vector>
 
+#include "base/folder_lock.h"
+
 namespace ichigo {
 
 class MetricsLog {
  public:
-  // Opens RUN/metrics.jsonl, dropping lines whose "step" is `resume_step` or later.
+  // Opens RUN/metrics.jsonl, dropping lines whose "step" is `resume_step` or later. Throws Error when another training
+  // writes into RUN.
   MetricsLog(const std::filesystem::path& run, int64_t resume_step);
   void write(const nlohmann::json& line);  // one object with "step"; flushed
 
  private:
   std::filesystem::path path_;
+  FolderLock lock_;
 };
 
 // The steps of RUN/metrics.jsonl in order; lines that are none (cut off by a kill) are left out. Throws Error.

@@ -30,6 +30,7 @@ namespace {
 using Clock = std::chrono::steady_clock;
 
 constexpr double kPositionsPerSecond = 25;
+constexpr int64_t kWindowPositions = 750;  // of Whisper's 30 s: more its decoder does not read at once
 // Keys of the independent random streams.
 enum Stream : uint64_t { kModelStream = 1, kHeadStream, kOrderStream, kStepStream, kKmeansStream, kPcaStream };
 
@@ -54,7 +55,7 @@ class SoundTokenizerTrainer {
         type_(fast_dtype(at::kCPU)),
         files_(open_features(recipe_)),
         phonemes_(all_phonemes(files_)),
-        clips_(usable_clips(files_, phonemes_, &left_out_)),
+        clips_(usable_clips(files_, phonemes_, recipe_.reads_back() ? kWindowPositions : 0, &left_out_)),
         sampler_(clips_, static_cast<int64_t>(recipe_.batch_seconds * kPositionsPerSecond), stream(kOrderStream)),
         bottleneck_(recipe_.tokenizer),
         head_(head_config()),
@@ -77,7 +78,7 @@ class SoundTokenizerTrainer {
       objective_ = std::make_unique<WhisperObjective>(resolve_base(recipe_.whisper));
   }
 
-  void run(const TrainOptions& options) {
+  bool run(const TrainOptions& options) {
     resume();
     const int64_t total = recipe_.schedule.total_steps;
     double seconds = 0;
@@ -87,10 +88,11 @@ class SoundTokenizerTrainer {
                  static_cast<double>(parameter_count_) / 1e6, static_cast<long long>(left_out_));
     train_steps(options.stop_after_steps > 0 ? std::min(total, step_ + options.stop_after_steps) : total,
                 options.stop_after_seconds);
-    if (step_ < total) return;
+    if (step_ < total) return false;
     save_bottleneck(recipe_.output / "sound_tokenizer.safetensors", bottleneck_);
     if (recipe_.ctc > 0) save_ctc_head(recipe_.output, head_, phonemes_);
     std::fprintf(stderr, "the sound tokenizer is in %s\n", recipe_.output.c_str());
+    return true;
   }
 
  private:
@@ -120,6 +122,17 @@ class SoundTokenizerTrainer {
     for (const auto& item : start->named_parameters()) {
       if (parameters.contains(item.key())) parameters[item.key()].copy_(item.value());
     }
+  }
+
+  // What the recipe's paths held: the speech, and what is kept of `start`.
+  std::string begun_from() const {
+    std::string marks;
+    for (const auto& file : files_) marks += concat(file.hash(), " ");
+    if (!fixed_codes()) return marks;
+    for (const auto& item : bottleneck_.named_parameters()) {
+      if (!behind_the_codes(item.key())) marks += mark_of(item.value()) + " ";
+    }
+    return marks;
   }
 
   CtcHeadConfig head_config() const {
@@ -310,14 +323,17 @@ class SoundTokenizerTrainer {
     checkpoint.step = step_;
     checkpoint.tensors = optimizer_->state();
     checkpoint.tensors.merge(codebook_.state());
-    checkpoint.values = {
-        {"recipe", recipe_.fingerprint()}, {"epoch", sampler_.epoch()}, {"position", sampler_.position()}};
+    checkpoint.values = {{"recipe", recipe_.fingerprint()},
+                         {"begun_from", begun_from()},
+                         {"epoch", sampler_.epoch()},
+                         {"position", sampler_.position()}};
     save_checkpoint(recipe_.output, checkpoint);
   }
 
   void resume() {
     const auto checkpoint = load_newest_checkpoint(recipe_.output, recipe_.fingerprint());
     if (!checkpoint) return;
+    require_same_beginning(recipe_.output, *checkpoint, begun_from());
     optimizer_->load_state(checkpoint->tensors);
     codebook_.load_state(checkpoint->tensors);
     sampler_.seek(checkpoint->values.at("epoch"), checkpoint->values.at("position"));
@@ -339,8 +355,8 @@ class SoundTokenizerTrainer {
   std::unique_ptr<WhisperObjective> objective_;
 };
 
-void train_sound_tokenizer(const std::filesystem::path& recipe, const TrainOptions& options) {
-  SoundTokenizerTrainer(SoundTokenizerRecipe::read(recipe)).run(options);
+bool train_sound_tokenizer(const std::filesystem::path& recipe, const TrainOptions& options) {
+  return SoundTokenizerTrainer(SoundTokenizerRecipe::read(recipe)).run(options);
 }
 
 }  // namespace ichigo

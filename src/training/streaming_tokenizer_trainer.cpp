@@ -71,7 +71,7 @@ class StreamingTokenizerTrainer {
     plan(0, 0);
   }
 
-  void run(const TrainOptions& options) {
+  bool run(const TrainOptions& options) {
     resume();
     double seconds = 0;
     for (const auto& clip : clips_) seconds += static_cast<double>(clip.source->frames) / kMelFramesPerSecond;
@@ -80,8 +80,10 @@ class StreamingTokenizerTrainer {
     const int64_t total = recipe_.schedule.total_steps;
     train_steps(options.stop_after_steps > 0 ? std::min(total, step_ + options.stop_after_steps) : total,
                 options.stop_after_seconds);
+    save_encoder_of_now();
     std::fprintf(stderr, "the encoder of step %lld is in %s\n", static_cast<long long>(step_),
                  (recipe_.output / kEncoderFile).c_str());
+    return step_ >= total;
   }
 
  private:
@@ -187,13 +189,31 @@ class StreamingTokenizerTrainer {
     }
   }
 
+  // What the recipe's paths held: the speech, and what the teacher hears with.
+  std::string begun_from() const {
+    std::string marks;
+    for (const auto& file : files_) marks += concat(file->hash(), " ");
+    marks += mark_of(teacher_.bottleneck().codebook());
+    for (const auto& item : teacher_.encoder().named_parameters()) {
+      if (item.key().starts_with("ln_post")) marks += " " + mark_of(item.value());
+    }
+    return marks;
+  }
+
   // A checkpoint, and the encoder as it is now.
   void save() const {
     Checkpoint checkpoint;
     checkpoint.step = step_;
     checkpoint.tensors = optimizer_->state();
-    checkpoint.values = {{"recipe", recipe_.fingerprint()}, {"epoch", epoch_}, {"position", position_}};
+    checkpoint.values = {{"recipe", recipe_.fingerprint()},
+                         {"begun_from", begun_from()},
+                         {"epoch", epoch_},
+                         {"position", position_}};
     save_checkpoint(recipe_.output, checkpoint);
+    save_encoder_of_now();
+  }
+
+  void save_encoder_of_now() const {
     WhisperEncoder encoder(student_->config());
     const auto masters = optimizer_->master_weights();
     for (auto& item : encoder.named_parameters()) item.value().set_data(masters.at(item.key()));
@@ -203,6 +223,7 @@ class StreamingTokenizerTrainer {
   void resume() {
     const auto checkpoint = load_newest_checkpoint(recipe_.output, recipe_.fingerprint());
     if (!checkpoint) return;
+    require_same_beginning(recipe_.output, *checkpoint, begun_from());
     optimizer_->load_state(checkpoint->tensors);
     plan(checkpoint->values.at("epoch"), checkpoint->values.at("position"));
     step_ = checkpoint->step;
@@ -222,8 +243,8 @@ class StreamingTokenizerTrainer {
 
 }  // namespace
 
-void train_streaming_tokenizer(const std::filesystem::path& recipe, const TrainOptions& options) {
-  StreamingTokenizerTrainer(StreamingTokenizerRecipe::read(recipe)).run(options);
+bool train_streaming_tokenizer(const std::filesystem::path& recipe, const TrainOptions& options) {
+  return StreamingTokenizerTrainer(StreamingTokenizerRecipe::read(recipe)).run(options);
 }
 
 }  // namespace ichigo

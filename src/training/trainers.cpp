@@ -9,7 +9,7 @@
 
 namespace ichigo {
 
-void train(const std::filesystem::path& recipe, const TrainOptions& options) {
+bool train(const std::filesystem::path& recipe, const TrainOptions& options) {
   keep_freed_memory();
   const std::string what = read_recipe(recipe).text("train");
   require(what == "decoder" || ProcessGroupConfig::from_environment().ranks == 1, recipe.string(),

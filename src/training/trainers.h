@@ -14,13 +14,14 @@ struct TrainOptions {
 };
 
 // train: sound_tokenizer | streaming_tokenizer | decoder; output: the folder of checkpoints, metrics and the model.
-// Resumes from the run's newest checkpoint. Throws Error.
-void train(const std::filesystem::path& recipe, const TrainOptions& options = {});
+// Resumes from the run's newest checkpoint. False where it stopped before the recipe's end: by `options`, or by a signal
+// (base/interrupt). Throws Error.
+bool train(const std::filesystem::path& recipe, const TrainOptions& options = {});
 // The recipe's key "output". Throws Error.
 std::filesystem::path run_folder(const std::filesystem::path& recipe);
 
-void train_sound_tokenizer(const std::filesystem::path& recipe, const TrainOptions& options);
-void train_streaming_tokenizer(const std::filesystem::path& recipe, const TrainOptions& options);
-void train_decoder(const std::filesystem::path& recipe, const TrainOptions& options);
+bool train_sound_tokenizer(const std::filesystem::path& recipe, const TrainOptions& options);
+bool train_streaming_tokenizer(const std::filesystem::path& recipe, const TrainOptions& options);
+bool train_decoder(const std::filesystem::path& recipe, const TrainOptions& options);
 
 }  // namespace ichigo

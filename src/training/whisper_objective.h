@@ -11,7 +11,7 @@
 namespace ichigo {
 
 struct WhisperLosses {
-  at::Tensor cross_entropy, kl;  // float32 scalars, means over the transcripts' tokens; undefined when not asked for
+  at::Tensor cross_entropy, kl;  // float32 scalars, means over the transcripts' tokens; zero when not asked for
 };
 
 class WhisperObjective {

@@ -40,7 +40,7 @@ TEST_F(FeatureFileTest, GivesEachClipItsFrames) {
 }
 
 TEST_F(FeatureFileTest, TensorsOutliveTheFile) {
-  write(first_);
+  write(first_, 3);
   at::Tensor features;
   {
     const FeatureFile file(folder_ / "f", 4);
@@ -55,6 +55,9 @@ TEST_F(FeatureFileTest, RefusesListsThatDoNotFitTheData) {
   EXPECT_CONTAINS(error(feature_line({0, 0, -1, "", "", {}})), "-1 frames");
   EXPECT_CONTAINS(error(feature_line({0, 0, INT64_MAX, "", "", {}})), "frames");
   EXPECT_CONTAINS(error("{}\n"), "f.jsonl:1: not a row");
+  EXPECT_CONTAINS(error(first_), "f.features has 40 bytes, but the clips that");
+  write(first_ + second_);
+  EXPECT_CONTAINS(error_of([&] { FeatureFile(folder_ / "f", 2); }), "take 20 at width 2");
   EXPECT_CONTAINS(error_of([&] { FeatureFile(folder_ / "f", 0); }), "width");
 }
 

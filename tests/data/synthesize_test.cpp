@@ -356,6 +356,8 @@ TEST_F(SynthesizeTest, ShardsTogetherAreTheWhole) {
   std::string lines;
   for (const auto& row : read_token_file(folder_ / "parts.jsonl")) lines += token_file_line(row);
   EXPECT_EQ(lines, read_file(folder_ / "whole.jsonl"));
+  fs::copy_file(folder_ / "parts-00000-of-00003.jsonl", folder_ / "parts-00000-of-00002.jsonl");
+  EXPECT_CONTAINS(error_of([&] { read_token_file(folder_ / "parts.jsonl"); }), "two divisions, into 2 and into 3");
   EXPECT_CONTAINS(error_of([&] { make(3); }), "one of 0 to 2");
   testing::internal::GetCapturedStderr();
   EXPECT_CONTAINS(error_of([&] { synthesize(recipe("audio", "audio"), {1, 0, 0, 2}); }), "only codes and text");
@@ -369,6 +371,8 @@ TEST_F(SynthesizeTest, RefusesToGoOnWithAnotherRecipeOrOtherTexts) {
   recipe("out", "audio");
   write_file(folder_ / "sentences.txt", "Another text.\n");
   EXPECT_CONTAINS(error_of([&] { run(path); }), "another run (different texts)");
+  ASSERT_TRUE(fs::remove(folder_ / "out/out/list.fingerprint.json"));
+  EXPECT_CONTAINS(error_of([&] { run(path); }), "list.fingerprint.json, which says what they were made by");
 }
 
 TEST_F(SynthesizeTest, ARecipeThatFailedAtOnceMayBeMended) {
@@ -441,6 +445,12 @@ TEST_F(SynthesizeTest, SaysWhatIsWrongWithARecipe) {
                   "bad.yaml:3: sources[0]: unknown key \"shares\"; did you mean \"share\"?");
   EXPECT_CONTAINS(error(start + "sources: [{sentences: " + sentences + "}]\n"), "either \"share\"");
   EXPECT_CONTAINS(error(start + "sources: [{share: 1}]\n"), "sources[0]: expected one of");
+  EXPECT_CONTAINS(error(start + "sources: [{instructions: " ICHIGO_SOURCE_DIR
+                        "/data/instructions.tsv, split: unseen, copies: 1}]\n"),
+                  "unknown key \"split\"");
+  EXPECT_CONTAINS(error(start + "rows: 2\nsources: [{dialogues: " ICHIGO_SOURCE_DIR
+                        "/data, kind: arithmetic, share: 1}]\n"),
+                  "unknown key \"kind\"");
   EXPECT_CONTAINS(error(start + "sources: [{sentences: " + sentences + ", join: 0, share: 1}]\n"), "\"join\" must be");
   EXPECT_CONTAINS(error(start + "sources: [{recordings: " + (folder_ / "noise/list.tsv").string() +
                         ", path_contains: zoo, copies: 1}]\n"),

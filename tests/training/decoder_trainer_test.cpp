@@ -116,6 +116,17 @@ TEST_F(DecoderTrainerTest, LearnsToSpellBesideTheText) {
   EXPECT_NE(second.front().at("letter_loss"), first.front().at("letter_loss"));
 }
 
+TEST_F(DecoderTrainerTest, HowAStepIsDividedIntoBatchesChangesNothing) {
+  train(recipe("whole", "bf16: false\nletter_loss: {weight: 0.5, layer: 0}\n"), {.stop_after_steps = 1});
+  write_file(folder_ / "parts.yaml", concat("extends: whole.yaml\noutput: ", (folder_ / "parts").string(),
+                                            "\nbatch_tokens: 8\n"));  // each sample alone
+  train(folder_ / "parts.yaml", {.stop_after_steps = 1});
+  const auto whole = metrics(folder_ / "whole").front(), parts = metrics(folder_ / "parts").front();
+  for (const char* key : {"loss", "letter_loss", "gradient_norm"}) {
+    EXPECT_NEAR(parts.at(key).get<double>(), whole.at(key).get<double>(), 1e-4 * whole.at(key).get<double>()) << key;
+  }
+}
+
 class AdapterTrainerTest : public DecoderTrainerTest {
  protected:
   void SetUp() override {

@@ -21,6 +21,7 @@ TEST(Metrics, ARunThatResumesCutsTheLogBack) {
   // The last line was cut off by a kill.
   write_file(folder.path() / "metrics.jsonl", read_file(folder.path() / "metrics.jsonl") + "{\"step\":5,\"lo");
   MetricsLog log(folder.path(), 3);
+  EXPECT_CONTAINS(test::error_of([&] { MetricsLog(folder.path(), 0); }), "being written by another process");
   log.write({{"step", 3}, {"loss", 9}});
   EXPECT_EQ(read_file(folder.path() / "metrics.jsonl"),
             "{\"loss\":5,\"step\":0}\n{\"loss\":4,\"step\":1}\n{\"loss\":3,\"step\":2}\n{\"loss\":9,\"step\":3}\n");

@@ -5,6 +5,7 @@
 #include <cstdlib>
 
 #include "base/recipe.h"
+#include "environment.h"
 #include "temporary_folder.h"
 #include "training/decoder_recipe.h"
 #include "training/sound_tokenizer_trainer.h"
@@ -18,7 +19,7 @@ const std::filesystem::path kRecipes = std::filesystem::path(ICHIGO_SOURCE_DIR) 
 TEST(Recipes, AllThatTrainCanBeRead) {
   const test::TemporaryFolder home;  // base weights are looked for, not read
   std::filesystem::create_directories(home / "base/whisper-tiny.en");
-  ::setenv("ICHIGO_HOME", home.path().c_str(), 1);
+  const test::Environment place("ICHIGO_HOME", home.path());
   int decoders = 0, others = 0;
   for (const auto& entry : std::filesystem::directory_iterator(kRecipes)) {
     if (entry.path().extension() != ".yaml") continue;
@@ -38,7 +39,6 @@ TEST(Recipes, AllThatTrainCanBeRead) {
       ++others;
     }
   }
-  ::unsetenv("ICHIGO_HOME");
   EXPECT_GE(decoders, 8);
   EXPECT_GE(others, 4);
 }

@@ -197,7 +197,9 @@ TEST(SoundTokenizerTrainer, AKilledRunEndsBitIdentical) {
     for (int wait = 0; wait < 3000 && !fs::exists(wanted); ++wait) ::usleep(10000);
     ::usleep(7000);
     ::kill(child, SIGKILL);
-    ::waitpid(child, nullptr, 0);
+    int status = 0;
+    ::waitpid(child, &status, 0);
+    ASSERT_TRUE(WIFSIGNALED(status)) << "it ended by itself";
     ASSERT_TRUE(fs::exists(wanted));
   }
   train(recipe);
@@ -255,6 +257,31 @@ TEST(SoundTokenizerTrainer, LearnsTheWayBackFromFixedCodes) {
   EXPECT_TRUE(codes.equal(before->quantize(before->project(before->transform(pooled)))));
   const auto back = after->output(after->embed(codes.unsqueeze(0)).repeat_interleave(2, 1))[0];
   EXPECT_LT((back - frames).square().mean().item<double>(), 0.7 * frames.square().mean().item<double>());
+
+  // Nothing goes on from another tokenizer of the same name, nor on other speech.
+  const at::AutoGradMode gradients(true);
+  const std::string before_change = read_file(start);
+  std::filesystem::remove_all(folder.path() / "run");
+  train(write_recipe(folder.path(), "run", "seed: 5\n"));
+  EXPECT_CONTAINS(test::error_of([&] { train(path); }), "began from other weights or other speech");
+  write_file(start, before_change);
+  EXPECT_EQ(test::error_of([&] { train(path); }), "");
+  write_features(folder.path() / "clips", 50);
+  EXPECT_CONTAINS(test::error_of([&] { train(path); }), "began from other weights or other speech");
+}
+
+TEST(SoundTokenizerTrainer, LeavesOutWhatIsTooLong) {
+  const test::TemporaryFolder folder;
+  write_features(folder.path() / "clips", 60);
+  std::vector<FeatureFile> files;
+  files.emplace_back(folder.path() / "clips", kWidth);
+  const PhonemeSet phonemes = PhonemeSet::of(files[0].clips());
+  int64_t left_out = 0;
+  const auto all = usable_clips(files, phonemes, 0, &left_out);
+  const auto longest = std::ranges::max(all, {}, &Clip::length).length;
+  int64_t too_long = 0;
+  for (const auto& clip : usable_clips(files, phonemes, longest - 1, &too_long)) EXPECT_LT(clip.length, longest);
+  EXPECT_GT(too_long, left_out);
 }
 
 TEST(SoundTokenizerTrainer, RefusesAnotherRecipesCheckpoints) {

@@ -45,7 +45,7 @@ TEST(WhisperObjective, TrueFeaturesAreReadWithoutLoss) {
   std::vector<FeatureFile> files;
   files.emplace_back(folder.path() / "clips", whisper.config.n_audio_state);
   int64_t left_out = 0;
-  const auto clips = usable_clips(files, PhonemeSet({"a"}), &left_out);
+  const auto clips = usable_clips(files, PhonemeSet({"a"}), 0, &left_out);
   ASSERT_EQ(clips.size(), 2U);
 
   const WhisperObjective objective(base);

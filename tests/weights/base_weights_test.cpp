@@ -3,6 +3,7 @@
 #include <ATen/ATen.h>
 #include <gtest/gtest.h>
 
+#include "environment.h"
 #include "files.h"
 #include "weights/ctranslate2.h"
 #include "weights/model_directory.h"
@@ -10,20 +11,7 @@
 namespace ichigo {
 namespace {
 
-// Sets environment variables for one test.
-class Environment {
- public:
-  Environment(const std::string& name, const std::string& value) : name_(name) {
-    if (const char* old = std::getenv(name.c_str())) old_ = old;
-    ::setenv(name.c_str(), value.c_str(), 1);
-  }
-  ~Environment() { old_.empty() ? ::unsetenv(name_.c_str()) : ::setenv(name_.c_str(), old_.c_str(), 1); }
-  Environment(const Environment&) = delete;
-  Environment& operator=(const Environment&) = delete;
-
- private:
-  std::string name_, old_;
-};
+using test::Environment;
 
 TEST(BaseWeights, LieWhereTheEnvironmentSays) {
   const Environment cache("XDG_CACHE_HOME", "/c"), home("HOME", "/h");

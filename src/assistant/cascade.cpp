@@ -14,7 +14,7 @@ void Cascade::reset() {
 
 Reply Cascade::hear(std::span<const float> samples, const std::string& text, const TextSink& sink) {
   TranscriptionTiming spent;
-  std::string heard = recogniser_.transcribe(samples, {}, &spent).text;
+  std::string heard = recogniser_.transcribe(samples, {.leave_out_silence = true}, &spent).text;
   Reply reply;
   if (heard.empty()) {
     reply.text = "Sorry, I could not hear you.";

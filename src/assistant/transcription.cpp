@@ -31,6 +31,7 @@ WhisperDecodingResult decode_with_fallback(const Recogniser& recogniser, const a
 TranscriptionOptions TranscriptionOptions::with_fallback() {
   TranscriptionOptions options;
   options.temperatures = {0, 0.2, 0.4, 0.6, 0.8, 1};
+  options.leave_out_silence = true;
   return options;
 }
 
@@ -44,9 +45,10 @@ double compression_ratio(const std::string& text) {
 }
 
 Verdict judge(const WhisperDecodingResult& result, const TranscriptionOptions& options) {
-  if (options.temperatures.size() < 2) return Verdict::kAccepted;
   const bool guessed = result.average_logprob < options.average_logprob;
-  if (guessed && result.no_speech_probability > options.no_speech_probability) return Verdict::kSilence;
+  const bool silence = guessed && result.no_speech_probability > options.no_speech_probability;
+  if (silence && options.leave_out_silence) return Verdict::kSilence;
+  if (options.temperatures.size() < 2) return Verdict::kAccepted;
   const bool repeats = compression_ratio(result.text) > options.compression_ratio;
   return guessed || repeats ? Verdict::kTryAgain : Verdict::kAccepted;
 }

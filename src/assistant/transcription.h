@@ -15,11 +15,12 @@ struct TranscriptionOptions {
   WhisperDecodingOptions decoding{.language = ""};
   // Tried in turn until a window's text passes the thresholds.
   std::vector<double> temperatures = {0};
+  bool leave_out_silence = false;  // a window that is silence by the thresholds has no text
   // openai-whisper's: a text that zlib packs tighter repeats itself, one whose mean log-probability is lower was
-  // guessed; with a no-speech probability above, such a window is silence and has no text.
+  // guessed; with a no-speech probability above, such a window is silence.
   double compression_ratio = 2.4, average_logprob = -1.0, no_speech_probability = 0.6;
 
-  // Temperatures 0, 0.2 ... 1.
+  // Temperatures 0, 0.2 ... 1, and no text for silence.
   static TranscriptionOptions with_fallback();
 };
 

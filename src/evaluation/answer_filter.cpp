@@ -25,7 +25,7 @@ std::function<std::string(const std::string&)> regex_filter(const json& json, co
     regex.for_each(answer, [&](const Regex::Match& match) {
       std::string_view text = regex.groups() == 0 ? match[0] : "";
       for (size_t group = 1; group <= regex.groups() && text.empty(); ++group) text = match[group];
-      found.emplace_back(trimmed(text));
+      found.emplace_back(trimmed(regex.groups() > 1 && text.empty() ? fallback : text));
     });
     const auto size = static_cast<int64_t>(found.size());
     const int64_t index = select < 0 ? select + size : select;
@@ -68,7 +68,7 @@ AnswerFilter parse_answer_filter(const json& json, const std::string& where) {
     }
     require_known_keys(step, {"function"}, where + ": " + name);
     if (name == "remove_whitespace") {
-      filter.steps.emplace_back([](const std::string& text) { return text.starts_with(' ') ? text.substr(1) : text; });
+      filter.steps.emplace_back([](const std::string& text) { return std::string(trimmed(text)); });
     } else if (name == "lowercase") {
       filter.steps.emplace_back([](const std::string& text) { return lower_case(text); });
     } else if (name == "uppercase") {

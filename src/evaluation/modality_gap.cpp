@@ -17,6 +17,9 @@ ModalityGap evaluate_modality_gap(const FusedModel& model, const std::vector<Spo
     auto context = opening;
     const auto question = prompt.user(turn);
     context.insert(context.end(), question.begin(), question.end());
+    const auto needed = static_cast<int64_t>(context.size() + answer.size());
+    require(needed <= model.config.max_position_embeddings, "question and answer have ", needed,
+            " tokens, but the model holds ", model.config.max_position_embeddings, ": leave the item out");
     loss.loss -= scorer.continuation(std::move(context), answer).log_likelihood;
     loss.tokens += static_cast<int64_t>(answer.size());
   };
@@ -27,7 +30,9 @@ ModalityGap evaluate_modality_gap(const FusedModel& model, const std::vector<Spo
       add({.text = item.text}, answer, gap.typed);
       if (spoken) {
         const auto samples = read_audio(item.path, {.max_seconds = max_seconds});
-        add({.sound = model.sound_tokenizer->encode(samples)}, answer, gap.spoken);
+        const auto codes = model.sound_tokenizer->encode(samples);
+        require(!codes.empty(), item.path.string(), " is too short to be heard");
+        add({.sound = codes}, answer, gap.spoken);
       }
     } catch (const Error& error) {
       fail(item.place, ": ", error.what());

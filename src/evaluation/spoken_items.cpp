@@ -59,9 +59,9 @@ std::vector<SpokenItem> read_spoken_items(const fs::path& list, Needs needs, siz
   for (auto& item : items) {
     require(!item.references.empty(), item.place, ": there is no reference answer");
     require(needs == Needs::kSpeech || !item.text.empty(), item.place, ": there is no text of the question");
+    if (!item.path.empty()) item.path = list.parent_path() / item.path;
     if (needs == Needs::kText) continue;
     require(!item.path.empty(), item.place, ": there is no recording named");
-    item.path = list.parent_path() / item.path;
     require(fs::exists(item.path), item.place, ": there is no recording ", item.path.string());
   }
   return items;

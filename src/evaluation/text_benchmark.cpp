@@ -50,7 +50,10 @@ TextBenchmark evaluate_text_task(const TextTask& task, TextScorer& scorer,
       const std::string answer = scorer.generate(document.prompt, task.until, task.max_tokens);
       for (const auto& filter : task.filters) {
         TextSample sample{.document = &document, .filter = filter.name, .answer = answer, .filtered = filter(answer)};
-        sample.scores["exact_match"] = task.exact_match(sample.filtered, document.target) ? 1 : 0;
+        const bool right = std::ranges::any_of(document.targets, [&](const std::string& target) {
+          return task.exact_match(sample.filtered, target);
+        });
+        sample.scores["exact_match"] = right ? 1 : 0;
         add(sample);
       }
     } catch (const Error& error) {
@@ -77,7 +80,8 @@ json sample_json(const TextTask& task, const TextSample& sample) {
     row["arguments"] = json::array({json::array({sample.document->prompt, settings})});
     row["resps"] = json::array({json::array({sample.answer})});
     row["filtered_resps"] = json::array({sample.filtered});
-    row["target"] = sample.document->target;
+    const auto& targets = sample.document->targets;
+    row["target"] = targets.size() == 1 ? json(targets[0]) : json(targets);
   }
   for (const auto& [metric, score] : sample.scores) row[metric] = score;
   return row;

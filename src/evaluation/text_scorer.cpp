@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "base/error.h"
+#include "text/utf8.h"
 
 namespace ichigo {
 
@@ -98,7 +99,8 @@ std::string TextScorer::generate(const std::string& context, const std::vector<s
     answer.push_back(id);
     if (first_stop(model_.tokenizer->decode(answer, false)) != std::string::npos) break;
   }
-  const std::string text = model_.tokenizer->decode(answer, true);
+  // Bytes that are no UTF-8 (a character cut by the end, say) become U+FFFD: filters read code points.
+  const std::string text = encode_utf8(decode_utf8(model_.tokenizer->decode(answer, true)));
   return text.substr(0, first_stop(text));
 }
 

@@ -100,7 +100,8 @@ class Reader {
 
     text_.emplace(template_of("doc_to_text"));
     target_.emplace(template_of("doc_to_target"));
-    if (task.multiple_choice) read_choices();
+    const bool has_choices = yaml_.contains("doc_to_choice") && !yaml_["doc_to_choice"].is_null();
+    if (task.multiple_choice || has_choices) read_choices();
     const std::string split =
         yaml_.contains("test_split") && yaml_["test_split"].is_string() ? text("test_split") : text("validation_split");
     const auto rows = read_rows(split_file(split));
@@ -133,10 +134,12 @@ class Reader {
   }
 
   // A column's name stands for the column.
-  Jinja template_of(const std::string& key) const {
+  bool names_column(const std::string& key) const {
     const std::string source = text(key);
-    const bool name = !source.empty() && source.find_first_of("{} \n") == std::string::npos;
-    return {name ? "{{" + source + "}}" : source, file_ + ": " + key};
+    return !source.empty() && source.find_first_of("{} \n") == std::string::npos;
+  }
+  Jinja template_of(const std::string& key) const {
+    return {names_column(key) ? "{{" + text(key) + "}}" : text(key), file_ + ": " + key};
   }
 
   fs::path split_file(const std::string& split) const {
@@ -200,16 +203,21 @@ class Reader {
     TextDocument document{.prompt = text_->render(row)};
     const json target = target_->value(row);
     const std::string where = file_ + ": " + place;
-    if (!task.multiple_choice) {
-      document.target = python_text(target);
+    if (!choice_template_ && choices_.is_null()) {
+      for (const json& right : target.is_array() ? target : json::array({target})) {
+        document.targets.push_back(python_text(right));
+      }
+      require(!document.targets.empty(), where, ": doc_to_target is an empty list");
       return document;
     }
     const json choices = choice_template_ ? choice_template_->value(row) : choices_;
     require(choices.is_array() && !choices.empty(), where, ": doc_to_choice is not a list");
     for (const json& choice : choices) document.choices.push_back(python_text(choice));
     const std::string answer = python_text(target);
-    const bool is_index = target.is_number_integer() || (!answer.empty() && answer.size() < 9 &&
-                                                         answer.find_first_not_of("0123456789") == std::string::npos);
+    // A column keeps its type; of what a template makes, digits are a number.
+    const bool digits =
+        !answer.empty() && answer.size() < 9 && answer.find_first_not_of("0123456789") == std::string::npos;
+    const bool is_index = target.is_number_integer() || (digits && !names_column("doc_to_target"));
     if (is_index) {
       const int64_t index = target.is_number_integer() ? target.get<int64_t>() : std::stoll(answer);
       require(index >= 0 && index < static_cast<int64_t>(choices.size()), where, ": the answer ", index, " is none of ",
@@ -220,6 +228,7 @@ class Reader {
       require(found != document.choices.end(), where, ": the answer \"", answer, "\" is none of the choices");
       document.right_choice = static_cast<size_t>(found - document.choices.begin());
     }
+    if (!task.multiple_choice) document.targets = {document.choices[document.right_choice]};
     return document;
   }
 
@@ -240,7 +249,7 @@ class Reader {
     std::vector<Example> examples;
     for (size_t row = 0; row < count; ++row) {
       const auto document = make_document(task, rows[row], concat(from, " example ", row));
-      const std::string answer = task.multiple_choice ? document.choices[document.right_choice] : document.target;
+      const std::string answer = task.multiple_choice ? document.choices[document.right_choice] : document.targets[0];
       examples.push_back(
           {rows[row], answer.empty() ? document.prompt : document.prompt + task.target_delimiter + answer + delimiter});
     }

@@ -18,7 +18,7 @@ struct TextDocument {
   std::string prompt;                // with description and examples before it
   std::vector<std::string> choices;  // multiple_choice
   size_t right_choice = 0;           // multiple_choice
-  std::string target;                // generate_until
+  std::vector<std::string> targets;  // generate_until: each of them is right
 };
 
 struct TextTask {

@@ -49,10 +49,12 @@ double median(std::vector<double> values) {
 }  // namespace
 
 std::unique_ptr<PackedLlama> random_llama(const LlamaConfig& config, const PackedTypes& types) {
-  const double bits = 8.0 *
-                      static_cast<double>(kernels::panel_bytes(types.matrices.value_or(MatrixType::kBFloat16), 32)) /
-                      (32 * kernels::kPanelRows);
-  const auto needed = static_cast<int64_t>(static_cast<double>(config.parameters()) * bits / 8);
+  const auto bytes = [](int64_t parameters, std::optional<MatrixType> type) {
+    const auto panel = static_cast<double>(kernels::panel_bytes(type.value_or(MatrixType::kBFloat16), 32));
+    return static_cast<int64_t>(static_cast<double>(parameters) * panel / (32 * kernels::kPanelRows));
+  };
+  const int64_t rows = config.vocab_size * config.hidden_size * (config.tie_word_embeddings ? 1 : 2);
+  const int64_t needed = bytes(config.parameters() - rows, types.matrices) + bytes(rows, types.embedding);
   const int64_t available = available_memory();
   require(available == 0 || needed < available, "a model of ", config.parameters() / 1000000, " million parameters in ",
           name_of(types.matrices.value_or(MatrixType::kBFloat16)), " needs ", needed >> 20, " MiB, but ",

@@ -26,7 +26,13 @@ WordErrors evaluate_transcripts(
     const std::function<void(const TranscriptItem&, const std::string& heard, const WordErrors&)>& report) {
   WordErrors total;
   for (const auto& item : items) {
-    const std::string heard = transcribe(item);
+    std::string heard;
+    try {
+      heard = transcribe(item);
+    } catch (const Error& error) {
+      const std::string place = item.path.string();
+      fail(std::string_view(error.what()).starts_with(place) ? "" : place + ": ", error.what());
+    }
     const WordErrors errors = count_word_errors(normalize_english(item.transcript), normalize_english(heard));
     total += errors;
     if (report) report(item, heard, errors);

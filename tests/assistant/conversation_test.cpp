@@ -109,6 +109,7 @@ TEST_F(ConversationTest, TranscriptionLeavesTheConversationAlone) {
   conversation.hear(speech, "", {});
   const auto tokens = conversation.tokens();
   const std::string heard = conversation.heard();
+  ASSERT_FALSE(heard.empty());
   EXPECT_EQ(conversation.tokens(), tokens);
   EXPECT_EQ(start().transcribe(speech), heard);
   // The words of the transcription prompt, then the sound codes, answered greedily.

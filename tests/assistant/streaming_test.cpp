@@ -64,6 +64,17 @@ TEST_P(AnyEarStreamingTest, AnyChunksAreAnsweredAsTheWholeRecording) {
   }
 }
 
+// All but the codes that may change is in the cache before the end: 11 blocks of 8, of which the last needs
+// (10 * 16 + 24) * 320 + 200 samples; the twelfth would need 64,200 of the 64,000.
+TEST_F(StreamingTest, WhatIsSettledIsReadBeforeTheEnd) {
+  write({.blocks = {16, 8, 10}});
+  if (IsSkipped()) return;
+  Conversation conversation = start();
+  conversation.hear(test::tiny_speech(4));
+  const SoundVocabulary sounds(*conversation.model().tokenizer);
+  EXPECT_EQ(std::ranges::count_if(conversation.tokens(), [&](int64_t id) { return sounds.is_code(id); }), 88);
+}
+
 TEST_F(StreamingTest, SamplesOneByOne) {
   write();
   if (IsSkipped()) return;

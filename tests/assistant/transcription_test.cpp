@@ -31,6 +31,10 @@ TEST(Transcription, JudgesAsOpenaiWhisperDoes) {
   EXPECT_EQ(judge({"en", repeated, {}, -0.1, 0.9}, options), Verdict::kTryAgain);
   // With one temperature there is nothing to fall back to: greedy recognition stands.
   EXPECT_EQ(judge({"en", repeated, {}, -2, 0.9}, TranscriptionOptions{}), Verdict::kAccepted);
+  // The cascade must not answer what Whisper makes out of silence.
+  const TranscriptionOptions cascade{.leave_out_silence = true};
+  EXPECT_EQ(judge({"en", "Thank you.", {}, -1.4, 0.9}, cascade), Verdict::kSilence);
+  EXPECT_EQ(judge({"en", repeated, {}, -1.4, 0.1}, cascade), Verdict::kAccepted);
 }
 
 TEST(Transcription, SplitsAtTimestamps) {

@@ -23,7 +23,10 @@ TEST(AnswerFilter, ChainsWhatATaskFileNames) {
   EXPECT_EQ(apply(json::array({flexible}), "7 then $12"), "$12");
   flexible["fallback"] = "none";
   EXPECT_EQ(apply(json::array({flexible}), "?"), "none");
-  EXPECT_EQ(apply(json::array({{{"function", "remove_whitespace"}}, {{"function", "uppercase"}}}), "  b "), " B ");
+  const json groups = {{"function", "regex"}, {"regex_pattern", "is(?: (A)| (B))?"}};
+  EXPECT_EQ(apply(json::array({groups}), "it is B"), "B");
+  EXPECT_EQ(apply(json::array({groups}), "it is C"), "[invalid]");  // a match whose groups are all empty
+  EXPECT_EQ(apply(json::array({{{"function", "remove_whitespace"}}, {{"function", "uppercase"}}}), "\n  b "), "B");
   EXPECT_EQ(apply(json::array({{{"function", "regex"}, {"regex_pattern", "[A-D]"}}}), "is C or D"), "C");
   EXPECT_CONTAINS(test::error_of([&] {
                     apply(json::array({{{"function", "majority_vote"}}}), "");

@@ -115,6 +115,7 @@ TEST_F(SmallSuite, TheReportSetsOursBesideThePublishedAndNamesWhatIsMissing) {
   EXPECT_EQ(results["published"][0]["value"], 63.79);
   const bool drawn = report.find("![MMLU (5-shot)](mmlu.svg)") != std::string::npos;
   EXPECT_EQ(drawn, std::filesystem::exists(folder_ / "out/mmlu.svg"));
+  EXPECT_EQ(drawn, std::system("command -v gnuplot >/dev/null") == 0);
   EXPECT_EQ(drawn, report.find("There are no plots") == std::string::npos);
 }
 

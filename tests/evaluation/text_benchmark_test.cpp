@@ -85,7 +85,9 @@ TEST(TextBenchmark, CachedPrefixesChangeNothing) {
   // A context that is too long loses its beginning, not its end.
   std::string lengthy;
   for (int i = 0; i < 3000; ++i) lengthy += "number " + std::to_string(i) + " ";
-  EXPECT_LT(used.continuations(lengthy, {" seven"})[0].log_likelihood, 0);
+  const auto of = [&](const std::string& context) { return used.continuations(context, {" seven"})[0].log_likelihood; };
+  EXPECT_NEAR(of("Other words come first. " + lengthy), of(lengthy), 1e-4);
+  EXPECT_GT(std::abs(of(lengthy + "end") - of(lengthy)), 1e-3);
   EXPECT_LT(used.continuations("", {"seven"})[0].log_likelihood, 0);
   EXPECT_CONTAINS(test::error_of([&] { used.continuations("A", {""}); }), "no tokens of its own");
   EXPECT_CONTAINS(test::error_of([&] { used.generate("A", {}, 1 << 20); }), "does not fit");
@@ -130,6 +132,27 @@ TEST_F(TaskFile, ReadsPublishedSetsFromFolders) {
   EXPECT_EQ(read_text_task(folder_ / "task.yaml", folder_.path()).documents.size(), 2U);
   EXPECT_CONTAINS(test::error_of([&] { read_text_task(folder_ / "task.yaml", folder_ / "elsewhere"); }),
                   "elsewhere/cais/mmlu/anatomy/test.jsonl, as JSON lines");
+}
+
+// As the harness does: of a list each element is right, digits of a column are a text like any other, and an index
+// into the choices stands for its text.
+TEST_F(TaskFile, KnowsTheHarnesssTargets) {
+  const auto read = [&](const std::string& row, const std::string& keys) {
+    write_file(folder_ / "test.jsonl", row + "\n");
+    write_file(folder_ / "task.yaml", "include: base.yaml\ntask: small\ndoc_to_text: q\n" + keys);
+    return read_text_task(folder_ / "task.yaml", folder_.path()).documents.at(0);
+  };
+  const std::string written = "output_type: generate_until\nmetric_list: [{metric: exact_match}]\n",
+                    chosen = "output_type: multiple_choice\nmetric_list: [{metric: acc}]\ndoc_to_choice: c\n";
+  EXPECT_EQ(read(R"({"q": "?", "a": ["Paris", "Lutetia"]})", written + "doc_to_target: \"{{a}}\"\n").targets,
+            (std::vector<std::string>{"Paris", "Lutetia"}));
+  EXPECT_EQ(read(R"({"q": "?", "a": 1})", written + "doc_to_target: a\ndoc_to_choice: [no, yes]\n").targets,
+            std::vector<std::string>{"yes"});
+  const std::string numbers = R"({"q": "?", "a": "2", "c": ["1", "2", "3"]})";
+  EXPECT_EQ(read(numbers, chosen + "doc_to_target: a\n").right_choice, 1U);
+  EXPECT_EQ(read(numbers, chosen + "doc_to_target: \"{{a}}\"\n").right_choice, 2U);
+  EXPECT_CONTAINS(test::error_of([&] { read(R"({"q": "?", "a": []})", written + "doc_to_target: a\n"); }),
+                  "empty list");
 }
 
 TEST_F(TaskFile, SaysWhatIsWrong) {

@@ -1,13 +1,17 @@
-// A port of this machine on which nobody listens.
+// Ports of this machine.
 #pragma once
 #include <netinet/in.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include <cstdint>
+#include <cstdio>
+#include <fstream>
+#include <string>
 
 namespace ichigo::test {
 
+// One on which nobody listens.
 inline int64_t free_port() {
   const int descriptor = ::socket(AF_INET, SOCK_STREAM, 0);
   sockaddr_in address{};
@@ -18,6 +22,20 @@ inline int64_t free_port() {
   ::getsockname(descriptor, reinterpret_cast<sockaddr*>(&address), &size);
   ::close(descriptor);
   return ntohs(address.sin_port);
+}
+
+// Whether some process listens there, without disturbing it.
+inline bool listens(int64_t port) {
+  char wanted[16];
+  std::snprintf(wanted, sizeof wanted, ":%04X", static_cast<unsigned>(port));
+  for (const char* table : {"/proc/net/tcp", "/proc/net/tcp6"}) {
+    std::ifstream lines(table);
+    std::string number, local, remote, state, rest;
+    while (lines >> number >> local >> remote >> state && std::getline(lines, rest)) {
+      if (local.ends_with(wanted) && state == "0A") return true;
+    }
+  }
+  return false;
 }
 
 }  // namespace ichigo::test

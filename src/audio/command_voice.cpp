@@ -75,7 +75,8 @@ class CommandVoice : public TextToSpeech {
     const int status = run_shell(fill_in(
         command_,
         {{"{text}", quoted(text)}, {"{text_file}", quoted(text_file.string())}, {"{out}", quoted(out.string())}}));
-    require(status == 0, "voice ", name_, " ended with status ", status, " on \"", text, "\"");
+    require(status == 0, "voice ", name_, " ended with status ", status, " on \"", text, "\"",
+            status == 127 ? ": is its program installed?" : "");
     try {
       return read_audio_native(out);
     } catch (const Error& error) {

@@ -45,7 +45,8 @@ class QuietErrors {
 };
 
 void check(PaError error, const std::string& what) {
-  require(error >= 0, what, ": ", Pa_GetErrorText(error));
+  require(error >= 0, what, ": ", Pa_GetErrorText(error),
+          "; see --list-devices, and whether another program uses it, or take a file (--input, --output)");
 }
 
 // PortAudio counts how often it is initialised.
@@ -90,6 +91,7 @@ SoundDevice find_device(const Library& library, const std::string& named, bool i
   }
   require(any, "this machine has no ", kind,
           input ? ": give a recording with --input FILE" : ": write what is spoken to a file with --output FILE.wav");
+  require(!named.empty(), "the system has no default ", kind, ": name one with --", kind, ", see --list-devices");
   fail("there is no ", kind, " \"", named, "\": see --list-devices");
 }
 

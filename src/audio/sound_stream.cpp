@@ -5,6 +5,8 @@
 #include <utility>
 
 #include "audio/resampler.h"
+#include "base/atomic_file.h"
+#include "base/error.h"
 
 namespace ichigo {
 namespace {
@@ -35,6 +37,12 @@ bool FileSource::read(std::vector<float>& samples, bool wait) {
   samples.assign(samples_.begin() + read_, samples_.begin() + std::max(read_, end));
   read_ = std::max(read_, end);
   return true;
+}
+
+FileOutput::FileOutput(std::filesystem::path path) : path_(std::move(path)) {
+  require(path_.extension() == ".wav" || path_.extension() == ".flac", path_.string(),
+          " names neither a WAV nor a FLAC file: let it end in .wav or .flac");
+  const AtomicFile attempt(path_);
 }
 
 void FileOutput::play(const Audio& audio, int64_t at) {

@@ -55,7 +55,8 @@ class FileSource : public SoundSource {
 // What is played, in a 16 kHz file with the same time as the source: silence until something is played.
 class FileOutput : public SoundOutput {
  public:
-  explicit FileOutput(std::filesystem::path path) : path_(std::move(path)) {}
+  // Throws Error when no sound file of this name could be written.
+  explicit FileOutput(std::filesystem::path path);
   void play(const Audio& audio, int64_t at) override;
   void stop(int64_t at) override;
   double latency() const override { return 0; }

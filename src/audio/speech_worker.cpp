@@ -83,8 +83,8 @@ bool write_all(int descriptor, const void* data, size_t size) {
 int worker() {
   static const int socket = [] {
     int ends[2];
-    require(::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) == 0,
-            "cannot start the speech worker: ", std::strerror(errno));
+    const bool paired = ::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) == 0;
+    require(paired, "cannot start the speech worker: ", std::strerror(errno));
     const pid_t process = ::fork();
     require(process >= 0, "cannot start the speech worker: ", std::strerror(errno));
     if (process == 0) {
@@ -157,7 +157,8 @@ Audio speak_in_worker(const std::string& voice, const std::string& text, const V
   std::memcpy(request.characters + voice.size(), text.data(), text.size());
 
   int ends[2];
-  require(::pipe2(ends, O_CLOEXEC) == 0, "voice ", voice, ": ", std::strerror(errno));
+  const bool piped = ::pipe2(ends, O_CLOEXEC) == 0;
+  require(piped, "voice ", voice, ": ", std::strerror(errno));
   const ReadEnd answer(ends[0]);
   try {
     send(request, ends[1]);

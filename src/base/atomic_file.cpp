@@ -13,6 +13,11 @@ namespace ichigo {
 
 AtomicFile::AtomicFile(const std::filesystem::path& path) : path_(path), partial_(path.string() + ".part") {
   std::error_code error;
+  const auto kind = std::filesystem::status(path, error).type();
+  require(kind != std::filesystem::file_type::directory, path.string(), " is a folder: name a file to write");
+  require(kind == std::filesystem::file_type::regular || kind == std::filesystem::file_type::not_found ||
+              kind == std::filesystem::file_type::none,
+          path.string(), " is no regular file: what is written must replace a file as a whole");
   if (path.has_parent_path()) std::filesystem::create_directories(path.parent_path(), error);
   descriptor_ = ::open(partial_.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
   require(descriptor_ >= 0, "cannot write ", partial_.string(), ": ", std::strerror(errno));
@@ -36,10 +41,11 @@ void AtomicFile::write(const void* data, size_t size) {
 }
 
 void AtomicFile::commit() {
-  require(::fsync(descriptor_) == 0, "cannot write ", path_.string(), ": ", std::strerror(errno),
-          "; nothing was changed");
-  require(::rename(partial_.c_str(), path_.c_str()) == 0, "cannot rename ", partial_.string(), " to ",
-          path_.string(), ": ", std::strerror(errno));
+  // The calls stand alone: an error's parts may be evaluated before its condition.
+  const bool synced = ::fsync(descriptor_) == 0;
+  require(synced, "cannot write ", path_.string(), ": ", std::strerror(errno), "; nothing was changed");
+  const bool renamed = ::rename(partial_.c_str(), path_.c_str()) == 0;
+  require(renamed, "cannot rename ", partial_.string(), " to ", path_.string(), ": ", std::strerror(errno));
   ::close(descriptor_);
   descriptor_ = -1;
 }

@@ -15,7 +15,8 @@ class TemporaryFolder {
   // Throws Error when it cannot be made.
   TemporaryFolder() {
     std::string name = (std::filesystem::temp_directory_path() / "ichigo-XXXXXX").string();
-    require(::mkdtemp(name.data()) != nullptr, "cannot make a temporary folder ", name, ": ", std::strerror(errno));
+    const bool made = ::mkdtemp(name.data()) != nullptr;
+    require(made, "cannot make a temporary folder ", name, ": ", std::strerror(errno));
     path_ = name;
   }
   ~TemporaryFolder() {

@@ -44,7 +44,7 @@ void ask(const Arguments& arguments) {
   std::unique_ptr<Assistant> assistant;
   std::string name = "cascade";
   if (arguments.cascade) {
-    assistant = std::make_unique<Cascade>(load_cascade(arguments.model, arguments.config));
+    assistant = std::make_unique<Cascade>(load_cascade(arguments.model, arguments.dtype, arguments.config));
   } else {
     const auto folder = find_model(arguments.model);
     name = folder.string();

@@ -54,7 +54,7 @@ void bench_latency(const LatencyArguments& arguments) {
   const auto model = find_model(arguments.model);
   const auto speech = speech_of(arguments.input, model);
   const ConversationConfig one_token{.max_new_tokens = 1};
-  Cascade cascade = load_cascade("", one_token);
+  Cascade cascade = load_cascade("", "auto", one_token);
   Conversation fused(load_hearing_model(model, arguments.ear, arguments.dtype), one_token);
   std::vector<LatencyCase> cases;
   {

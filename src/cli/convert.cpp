@@ -45,7 +45,7 @@ ModelDirectory open_for(const fs::path& out, const std::string& in) {
 void convert_to_gguf(const Arguments& arguments) {
   require(arguments.tokenizer.empty() && arguments.whisper.empty() && !arguments.in_blocks &&
               arguments.ear.empty(),
-          "a GGUF file holds no ear: leave out --tokenizer, --whisper and --ear, or write --to safetensors");
+          "a GGUF file holds no ear: leave out --tokenizer, --whisper, --in-blocks and --ear, or write --to safetensors");
   const fs::path out = arguments.out;
   require(!fs::is_directory(out), out.string(), " is a folder: name the GGUF file to write");
   auto storage = GgufStorage::parse(arguments.type);
@@ -93,7 +93,13 @@ void convert(const Arguments& arguments) {
     fs::remove(out / "config.json");  // no whole model from here on until all of it is written
     write_ear(out, ear, at::kBFloat16, types.ear);
   }
-  if (arguments.tokenizer.empty()) fs::remove(out / "ichigo.json");  // another model's ear
+  if (arguments.tokenizer.empty()) {
+    fs::remove(out / "ichigo.json");  // another model's ear
+    if (!find_ear(directory.path).empty()) {
+      std::fprintf(stderr, "ichigo: %s is written without the ear of %s: name it with --tokenizer and --whisper\n",
+                   out.c_str(), directory.path.c_str());
+    }
+  }
   write_decoder(out, directory, types, arguments.shard_megabytes * 1000 * 1000);
   uintmax_t bytes = 0;
   for (const auto& file : fs::directory_iterator(out)) bytes += file.is_regular_file() ? file.file_size() : 0;
@@ -117,7 +123,7 @@ void add_convert_command(CLI::App& app) {
   command
       ->add_option("--embedding", arguments->embedding, "The same for the embedding (default: q8_0, with bf16: bf16)")
       ->check(CLI::IsMember(types));
-  command->add_option("--ear", arguments->ear, "The same for Whisper's encoder (default: as the embedding's)")
+  command->add_option("--ear", arguments->ear, "The same for Whisper's encoder (default: q8_0, with bf16: bf16)")
       ->check(CLI::IsMember(types));
   command->add_option("--tokenizer", arguments->tokenizer, "Trained sound tokenizer: its folder or file");
   command->add_option("--whisper", arguments->whisper, "Whisper's weights, whose encoder goes with it");

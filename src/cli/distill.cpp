@@ -8,6 +8,7 @@
 
 #include "assistant/distillation.h"
 #include "base/device.h"
+#include "base/error.h"
 #include "base/interrupt.h"
 #include "base/progress.h"
 #include "cli/options.h"
@@ -55,7 +56,9 @@ void add_distill_command(CLI::App& app) {
     for (const auto& [count, reason] : reasons) {
       std::printf("%8lld  %s\n", static_cast<long long>(count), reason.c_str());
     }
-    if (result.attempts < arguments->options.attempts) std::puts("Run the same command again to go on.");
+    const bool whole = result.attempts == arguments->options.attempts;
+    require(!interrupted() || whole, "stopped; run the same command again to go on");
+    if (!whole) std::puts("Run the same command again to go on.");
   });
 }
 

@@ -86,7 +86,8 @@ size_t append_bytes(char* data, size_t size, size_t count, void* target) {
     const ssize_t written = ::write(file.descriptor, data, left);
     if (written < 0 && errno == EINTR) continue;
     if (written <= 0) {
-      file.problem = std::strerror(errno);
+      file.problem = concat(std::strerror(errno),
+                            "; make room there, or set ICHIGO_HOME to another folder, and run the command again to go on");
       return 0;
     }
     data += written;
@@ -106,12 +107,13 @@ bool try_download(const std::string& url, const std::filesystem::path& partial, 
   curl_easy_setopt(curl.get(), CURLOPT_RESUME_FROM_LARGE, static_cast<curl_off_t>(file.done));
   const CURLcode code = curl_easy_perform(curl.get());
   require(!interrupted(), "stopped; what arrived of ", label, " is kept, run the command again to go on");
-  require(file.problem.empty(), "cannot download ", printable_url(url), ": ", file.problem);
+  require(file.problem.empty(), "cannot download ", printable_url(url), " to ", partial.string(), ": ", file.problem);
   long status = 0;
   curl_easy_getinfo(curl.get(), CURLINFO_RESPONSE_CODE, &status);
   // The server cannot continue, or not from here: begin anew at the next try.
   if (code == CURLE_RANGE_ERROR || code == CURLE_BAD_DOWNLOAD_RESUME || status == 416) {
-    require(::ftruncate(file.descriptor, 0) == 0, "cannot write ", partial.string(), ": ", std::strerror(errno));
+    const bool cut = ::ftruncate(file.descriptor, 0) == 0;
+    require(cut, "cannot write ", partial.string(), ": ", std::strerror(errno));
   }
   if (code == CURLE_OK) {
     file.progress->finish();

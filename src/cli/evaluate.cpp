@@ -24,6 +24,12 @@ void add_evaluate_command(CLI::App& app) {
   command->require_subcommand(0, 1);
   command->add_option("--suite", arguments->suite, "The same as the subcommand suite");
   add_suite_options(*command, *arguments);
+  // Options before a subcommand would be the suite's, and the subcommand would never see them.
+  for (CLI::App* subcommand : command->get_subcommands({})) {
+    for (CLI::Option* option : command->get_options()) {
+      if (option != command->get_help_ptr()) subcommand->excludes(option);
+    }
+  }
   command->callback([command, arguments] {
     if (!command->get_subcommands().empty()) return;
     if (arguments->suite.empty()) throw CLI::RequiredError::Subcommand(1);

@@ -18,11 +18,11 @@ void RowsFile::add(const std::vector<std::string>& cells) {
   if (!file_) return;
   std::string line;
   for (std::string cell : cells) {
-    std::ranges::replace_if(
-        cell, [](char c) { return c == '\t' || c == '\n' || c == '\r'; }, ' ');
-    line += (line.empty() ? "" : "\t") + cell;
+    std::ranges::replace_if(cell, [](char c) { return c == '\t' || c == '\n' || c == '\r'; }, ' ');
+    line += cell + '\t';
   }
-  file_->write(line + "\n");
+  line.back() = '\n';
+  file_->write(line);
 }
 
 void RowsFile::commit() {
@@ -37,6 +37,8 @@ std::string percent(double share) {
 
 void check_ear(const EvaluateArguments& arguments) {
   if (arguments.with == "fused") return;
+  require(arguments.dtype == "auto" || arguments.with == "text" || arguments.with == "cascade", "--with ",
+          arguments.with, " computes in float32: leave out --dtype");
   require(arguments.ear.whisper.empty(), "--whisper belongs to --with fused; --with ", arguments.with,
           " takes Whisper from --model");
   require(arguments.with == "codes" || arguments.ear.empty(), "--with ", arguments.with, " needs no --tokenizer");
@@ -44,7 +46,8 @@ void check_ear(const EvaluateArguments& arguments) {
 
 std::unique_ptr<Assistant> load_assistant(const EvaluateArguments& arguments) {
   check_ear(arguments);
-  if (arguments.with == "cascade") return std::make_unique<Cascade>(load_cascade(arguments.model, arguments.config));
+  if (arguments.with == "cascade")
+    return std::make_unique<Cascade>(load_cascade(arguments.model, arguments.dtype, arguments.config));
   const auto model = find_model(arguments.model);
   return std::make_unique<Conversation>(arguments.with == "fused"
                                             ? load_hearing_model(model, arguments.ear, arguments.dtype)

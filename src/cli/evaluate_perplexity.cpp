@@ -19,7 +19,7 @@ void perplexity(const EvaluateArguments& arguments) {
   const FusedModel model = load_text_model(find_model(arguments.model), arguments.dtype);
   // A BOS token takes the first place of every window where the vocabulary adds one.
   const auto opening = model.tokenizer->encode("", true);
-  const auto ids = model.tokenizer->encode(text);
+  const auto ids = model.tokenizer->encode(text, true, false);
   const int64_t windows = static_cast<int64_t>(ids.size()) / arguments.context;
   const auto limit = static_cast<int64_t>(arguments.limit);
   Progress progress("perplexity", limit > 0 ? std::min(limit, windows) : windows, "windows");

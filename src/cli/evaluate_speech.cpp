@@ -45,8 +45,8 @@ void speech(const SpeechArguments& arguments) {
                      : assistant->hear(read_audio(item.path, arguments.limits), "", {}).text;
       },
       [&](const SpokenItem& item, const std::string& said, const std::vector<Rating>& ratings) {
-        std::vector<std::string> row = {std::filesystem::absolute(item.path).string(), item.text,
-                                        item.references.front(), said};
+        const std::string path = item.path.empty() ? "" : std::filesystem::absolute(item.path).string();
+        std::vector<std::string> row = {path, item.text, item.references.front(), said};
         for (const auto& rating : ratings) row.push_back(concat(rating.score, rating.understood ? "" : " (unread)"));
         rows.add(row);
         sum += ratings.front().score;

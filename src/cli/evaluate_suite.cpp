@@ -48,9 +48,10 @@ int64_t changed(const fs::path& path) {
   return last.time_since_epoch().count();
 }
 
-// Runs this program with these arguments; its output and messages go to files. -> its exit code.
+// Runs this program with these arguments; its output and messages go to files. -> its exit code, or below 0 the number
+// of the signal that ended it.
 int run_program(const std::vector<std::string>& arguments, const fs::path& out, const fs::path& messages) {
-  const std::string program = fs::read_symlink("/proc/self/exe").string();
+  const std::string program = "/proc/self/exe";  // this very one, even if it has been built anew since
   std::vector<char*> pointers = {const_cast<char*>(program.c_str())};
   for (const auto& argument : arguments) pointers.push_back(const_cast<char*>(argument.c_str()));
   pointers.push_back(nullptr);
@@ -68,7 +69,7 @@ int run_program(const std::vector<std::string>& arguments, const fs::path& out, 
     if (interrupted()) ::kill(process, SIGTERM);
     std::this_thread::sleep_for(std::chrono::milliseconds(20));
   }
-  return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+  return WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status);
 }
 
 std::string last_line(const std::string& text) {
@@ -114,7 +115,9 @@ void measure(Measurement& measurement, const std::string& model, const fs::path&
   fs::remove(out);
   if (code != 0 || result.is_discarded()) {
     measurement.failed = true;
-    measurement.problem = concat(last_line(read_file(messages)), " (", messages.string(), ")");
+    measurement.problem = code < 0 ? concat("ended by signal ", -code, code == -SIGKILL ? " (out of memory?)" : "")
+                                   : last_line(read_file(messages));
+    measurement.problem += " (" + messages.string() + ")";
     return;
   }
   measurement.figures = figures_of(entry.run, result);

@@ -43,7 +43,8 @@ uint64_t bytes_on_disk(const WeightFile& file) {
   const fs::path& path = file.path();
   if (path.extension() != ".json") return fs::file_size(path);
   std::set<std::string> shards;
-  for (const auto& shard : parse_json_object(read_file(path), path.string())["weight_map"]) shards.insert(shard);
+  const auto index = parse_json_object(read_file(path), path.string());
+  for (const auto& shard : index["weight_map"]) shards.insert(shard);
   uint64_t bytes = 0;
   for (const auto& shard : shards) bytes += fs::file_size(path.parent_path() / shard);
   return bytes;

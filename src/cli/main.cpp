@@ -55,7 +55,12 @@ int run(int argc, char** argv) {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
     if (error.get_exit_code() == 0) return app.exit(error);
-    return complain(error.what() + std::string("; see: ichigo --help"), 2);
+    std::string command = "ichigo";
+    for (const CLI::App* at = &app; !at->get_subcommands().empty();) {
+      at = at->get_subcommands().front();
+      command += " " + at->get_name();
+    }
+    return complain(error.what() + ("; see: " + command + " --help"), 2);
   }
   if (app.get_subcommands().empty()) std::fputs(app.help().c_str(), stdout);
   return 0;

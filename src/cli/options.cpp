@@ -114,10 +114,12 @@ Recogniser load_whisper_base() {
   return load_recogniser(require_base("whisper-tiny.en"));
 }
 
-Cascade load_cascade(const std::string& model, ConversationConfig config) {
+Cascade load_cascade(const std::string& model, const std::string& dtype, ConversationConfig config) {
   const fs::path folder = model.empty() ? require_base("smollm2-135m-instruct") : resolve_base(model);
-  config.system_prompt = kSpokenSystemPrompt;
-  return {load_whisper_base(), load_text_model(folder, kTextDtype), std::move(config)};
+  FusedModel language_model = load_text_model(folder, dtype == "auto" ? kTextDtype : dtype);
+  // A model with sound tokens was tuned to answer without a system message.
+  if (language_model.tokenizer->id_of(sound_token(0)) < 0) config.system_prompt = kSpokenSystemPrompt;
+  return {load_whisper_base(), std::move(language_model), std::move(config)};
 }
 
 }  // namespace ichigo

@@ -37,8 +37,8 @@ FusedModel load_hearing_model(const std::filesystem::path& model, const EarFiles
                               const std::string& dtype = "auto");
 // What a plain language model computes in unless asked.
 constexpr const char* kTextDtype = "float32";
-// SmolLM2 behind Whisper tiny.en, or behind it the language model in `model` ("": SmolLM2).
-Cascade load_cascade(const std::string& model, ConversationConfig config);
+// SmolLM2 behind Whisper tiny.en, or behind it the language model in `model` ("": SmolLM2); "auto" is kTextDtype.
+Cascade load_cascade(const std::string& model, const std::string& dtype, ConversationConfig config);
 Recogniser load_whisper_base();
 
 }  // namespace ichigo

@@ -4,6 +4,7 @@
 #include <cstdio>
 #include <memory>
 
+#include "base/error.h"
 #include "base/interrupt.h"
 #include "base/progress.h"
 #include "data/synthesize.h"
@@ -18,7 +19,7 @@ void add_synthesize_command(CLI::App& app) {
   };
   auto arguments = std::make_shared<Arguments>();
   command->add_option("recipe", arguments->recipe, "What to make (recipes/*.yaml)")->required();
-  command->add_option("--threads", arguments->options.threads, "Rows at once (0: one for each core)")
+  command->add_option("--threads", arguments->options.threads, "Rows at once (0: two for each core)")
       ->check(CLI::NonNegativeNumber);
   command->add_option("--limit", arguments->options.limit, "Stop after so many rows; the same command goes on later")
       ->check(CLI::PositiveNumber);
@@ -32,6 +33,7 @@ void add_synthesize_command(CLI::App& app) {
     std::printf("%s: %lld of %lld rows, %s of speech made now\n", result.output.c_str(),
                 static_cast<long long>(result.rows), static_cast<long long>(result.total),
                 format_duration(result.seconds).c_str());
+    require(!interrupted() || result.rows == result.total, "stopped; run the same command again to go on");
     if (result.rows < result.total) std::puts("Run the same command again to go on.");
   });
 }

@@ -129,6 +129,7 @@ void add_talk_command(CLI::App& app) {
   command->add_option("--microphone", arguments->microphone, "Number or part of the name (default: the system's)")
       ->excludes(input);
   command->add_option("--loudspeaker", arguments->loudspeaker, "Number or part of the name (default: the system's)")
+      ->needs(voice)
       ->excludes(output);
   command->add_flag("--list-devices", arguments->list_devices, "Say what microphones and loudspeakers there are");
   add_ear_options(*command, arguments->ear);

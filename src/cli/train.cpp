@@ -5,6 +5,7 @@
 #include <memory>
 
 #include "base/device.h"
+#include "base/error.h"
 #include "base/interrupt.h"
 #include "cli/train_plan.h"
 #include "training/metrics.h"
@@ -33,6 +34,7 @@ void add_train_command(CLI::App& app) {
   command->add_option("--threads", arguments->threads, "processor threads (0: all)")->check(CLI::NonNegativeNumber);
   command->add_flag("--plot", arguments->plot, "only draw the run's metrics as RUN/curves.svg");
   auto* plan = command->add_flag("--plan", arguments->plan, "only print what a decoder's training will take");
+  for (const char* option : {"--steps", "--seconds", "--plot"}) plan->excludes(command->get_option(option));
   command->add_option("--ranks", arguments->planning.ranks, "of a plan: over how many the training is divided")
       ->check(CLI::Range(int64_t{1}, int64_t{65536}))
       ->needs(plan);
@@ -58,7 +60,11 @@ void add_train_command(CLI::App& app) {
     }
     if (arguments->device != "auto") arguments->options.device = parse_device(arguments->device);
     install_interrupt_handler();
-    train(arguments->recipe, arguments->options);
+    const auto& options = arguments->options;
+    if (train(arguments->recipe, options)) return;
+    const bool asked_to = options.stop_after_steps > 0 || options.stop_after_seconds > 0;
+    require(asked_to && !interrupted(), "stopped; run the same command again to go on");
+    std::fputs("Run the same command again to go on.\n", stderr);
   });
 }
 

@@ -57,6 +57,8 @@ TEST(AtomicFile, SaysWhatCannotBeOpened) {
   EXPECT_CONTAINS(test::error_of([&] { write_file(folder / "plain/below", "x"); }), "plain/below");
   EXPECT_CONTAINS(test::error_of([&] { read_file(folder / "missing"); }), "missing");
   EXPECT_EQ(read_file(folder / "plain"), "");
+  EXPECT_CONTAINS(test::error_of([&] { AtomicFile(folder.path()); }), "is a folder: name a file to write");
+  EXPECT_CONTAINS(test::error_of([&] { AtomicFile("/dev/null"); }), "/dev/null is no regular file");
 }
 
 }  // namespace

@@ -31,8 +31,18 @@ TEST(Random, KeyedStreamsDiffer) {
     for (int row = 0; row < 100; ++row) first.insert(Random::keyed(static_cast<uint64_t>(seed), row).next());
   }
   EXPECT_EQ(first.size(), 1000U);
-  EXPECT_EQ(Random::keyed(3, 4, 5).next(), Random::keyed(3, 4, 5).next());
   EXPECT_NE(Random::keyed(3, 4, 5).next(), Random::keyed(3, 5, 4).next());
+}
+
+// What was made from a seed must come out the same for ever. The values are those of the same formulas in Python.
+TEST(Random, StreamsAreTheSameEverywhere) {
+  EXPECT_EQ(Random::keyed(3, 4, 5).next(), 8794052431611959444ULL);
+  Random random(1);
+  for (const uint64_t expected : {3, 5, 6, 3, 3, 5, 6, 3}) EXPECT_EQ(random.below(7), expected);
+  std::vector<int> items = {0, 1, 2, 3, 4, 5, 6, 7};
+  Random(9).shuffle(items);
+  EXPECT_EQ(items, (std::vector<int>{2, 4, 0, 6, 3, 1, 7, 5}));
+  EXPECT_NEAR(Random(1).normal(), -0.034267321791851144, 1e-15);
 }
 
 TEST(Random, DistributionsHaveTheirMoments) {

@@ -122,6 +122,11 @@ TEST_F(Commands, EvaluateQuestions) {
   EXPECT_EQ(run_program({"evaluate", "questions", elsewhere / "rows.tsv", "--model", model_, "--max-tokens", "2"}).code,
             0);
   EXPECT_COMPLAINS(run_program({"evaluate", "questions", folder_ / "absent.tsv", "--model", model_}), 1, "absent.tsv");
+  // The suite's options would be lost on a subcommand, and another model measured.
+  EXPECT_COMPLAINS(run_program({"evaluate", "--model", model_, "questions", folder_ / "list.tsv"}), 2, "--model");
+  EXPECT_COMPLAINS(
+      run_program({"evaluate", "questions", folder_ / "list.tsv", "--model", model_, "--rows", folder_.path()}), 1,
+      "is a folder: name a file to write");
 }
 
 TEST_F(Commands, EvaluateTranscripts) {
@@ -147,6 +152,8 @@ TEST_F(Commands, ConvertWritesAModelThatHearsTheSame) {
   int same = 0;
   for (size_t i = 0; i < before.size(); ++i) same += before[i] == after[i] ? 1 : 0;
   EXPECT_GE(same, 20);  // of 25: 8-bit weights move a code here and there
+
+  EXPECT_CONTAINS(run_program({"convert", model_, folder_ / "deaf"}).err, "is written without the ear");
 
   const FusedModel large = load_fused_model(model_, PackedTypes::parse("float32"), {});
   const FusedModel small = load_fused_model(out, PackedTypes::parse("float32"), {});

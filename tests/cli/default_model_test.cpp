@@ -31,5 +31,16 @@ TEST(DefaultModel, AnswersTheSamples) {
   EXPECT_GE(right, 4);
 }
 
+TEST(DefaultModel, IsInspectedAsOneModelOfSeveralFiles) {
+  const auto folder = std::filesystem::path(ICHIGO_SOURCE_DIR) / "models/mini";
+  uint64_t bytes = 0;
+  for (const auto& file : std::filesystem::directory_iterator(folder)) {
+    if (file.path().filename().string().starts_with("model-")) bytes += file.file_size();
+  }
+  const auto inspected = test::run_program({"inspect", folder, "--json"});
+  ASSERT_EQ(inspected.code, 0) << inspected.err;
+  EXPECT_EQ(nlohmann::json::parse(inspected.out)["bytes"], bytes);
+}
+
 }  // namespace
 }  // namespace ichigo

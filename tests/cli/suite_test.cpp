@@ -52,6 +52,12 @@ TEST_F(Evaluation, SpeechAndGap) {
       run_program({"evaluate", "speech", folder_ / "list.tsv", "--model", model_, "--json", "--max-tokens", "4"});
   ASSERT_EQ(rated.code, 0) << rated.err;
   EXPECT_EQ(json::parse(rated.out)["judges"][0], (json{{"judge", "builtin"}, {"score", 0.0}, {"understood", 1.0}}));
+  // Typed questions need no recordings.
+  write_file(folder_ / "typed.tsv", "text\tanswer\none?\tx\n");
+  const auto typed = run_program({"evaluate", "speech", folder_ / "typed.tsv", "--with", "text", "--model", model_,
+                                  "--max-tokens", "4", "--rows", folder_ / "typed_rows.tsv"});
+  ASSERT_EQ(typed.code, 0) << typed.err;
+  EXPECT_CONTAINS(read_file(folder_ / "typed_rows.tsv"), "\n\tone?\tx\t");
   const auto gap = run_program({"evaluate", "gap", folder_ / "list.tsv", "--model", model_, "--json"});
   ASSERT_EQ(gap.code, 0) << gap.err;
   const json losses = json::parse(gap.out);

@@ -66,6 +66,7 @@ class TrainRanksTest : public testing::Test {
   }
 
   void train(int ranks, const std::filesystem::path& recipe, const std::vector<std::string>& arguments = {}) {
+    port_ = test::free_port();
     std::vector<Rank> group;
     for (int rank = 0; rank < ranks; ++rank) group.push_back(start(rank, ranks, recipe, arguments));
     for (const Rank& rank : group) {
@@ -104,6 +105,7 @@ class TrainRanksTest : public testing::Test {
     const auto begin = Clock::now();
     while (test::metrics_of(folder_ / run).size() < steps && Clock::now() - begin < std::chrono::seconds(60))
       std::this_thread::sleep_for(std::chrono::milliseconds(20));
+    EXPECT_GE(test::metrics_of(folder_ / run).size(), steps);
   }
 
   std::string validation() const {
@@ -177,6 +179,7 @@ TEST_F(TrainRanksTest, AllEndWhenOneIsLost) {
   for (const int lost : {0, 2}) {
     const std::string name = concat("lost-", lost);
     const auto path = endless_recipe(name);
+    port_ = test::free_port();
     std::vector<Rank> group;
     for (int rank = 0; rank < 3; ++rank) group.push_back(start(rank, 3, path));
     wait_for_steps(name, 5);
@@ -195,6 +198,22 @@ TEST_F(TrainRanksTest, AllEndWhenOneIsLost) {
     // What was saved is whole.
     train(1, path, {"--steps", "1"});
   }
+}
+
+TEST_F(TrainRanksTest, ASignalToOneStopsAllWithACheckpoint) {
+  const auto path = endless_recipe("asked");
+  const Rank first = start(0, 2, path), second = start(1, 2, path);
+  wait_for_steps("asked", 3);
+  ::kill(second.process, SIGTERM);
+  for (const Rank& rank : {first, second}) {
+    const Ended ended = wait(rank);
+    EXPECT_EQ(ended.code, 1);  // a script must not go on as if it were done
+    EXPECT_CONTAINS(ended.err, "ichigo: stopped; run the same command again to go on");
+  }
+  const auto steps = std::to_string(test::metrics_of(folder_ / "asked").size());
+  const auto name = "checkpoint-" + std::string(6 - std::min<size_t>(6, steps.size()), '0') + steps;
+  EXPECT_TRUE(std::filesystem::exists(folder_ / ("asked/" + name))) << name;
+  train(1, path, {"--steps", "1"});
 }
 
 TEST_F(TrainRanksTest, AllEndWhenOneHangs) {
@@ -229,10 +248,13 @@ TEST_F(TrainRanksTest, RefuseWhatDoesNotBelong) {
     complaint(second, "rank 1 has another recipe than rank 0");
   }
   {
-    const Rank first = start(0, 2, good, {}, "ICHIGO_RANK_TIMEOUT=5");
-    std::this_thread::sleep_for(std::chrono::seconds(1));
+    port_ = test::free_port();
+    const Rank first = start(0, 2, good, {}, "ICHIGO_RANK_TIMEOUT=60");
+    for (int tries = 0; tries < 1000 && !test::listens(port_); ++tries)
+      std::this_thread::sleep_for(std::chrono::milliseconds(20));
     complaint(start(1, 3, good), "WORLD_SIZE is 3 here but 2 on another rank");
-    complaint(first, "rank 1 did not join");
+    ::kill(first.process, SIGKILL);
+    wait(first);
   }
   write_file(folder_ / "tokenizer.yaml", "train: sound_tokenizer\noutput: " + (folder_ / "t").string() + "\n");
   complaint(start(0, 2, folder_ / "tokenizer.yaml"), "only a decoder is trained by several ranks");

@@ -1,4 +1,4 @@
-# Everything that is bought, not made: see the table in docs/architecture.md.
+# Everything that is bought, not made: see "Parts that are bought" in docs/architecture.md.
 find_package(Threads REQUIRED)
 find_package(Torch 2.8 REQUIRED)
 find_package(PkgConfig REQUIRED)

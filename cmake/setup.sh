@@ -19,6 +19,8 @@ install_packages() {
     case $package in
       g++|cmake|ccache|pkg-config) command -v "$package" >/dev/null || echo "$package" ;;
       ninja-build) command -v ninja >/dev/null || echo "$package" ;;
+      gnuplot-nox) command -v gnuplot >/dev/null || echo "$package" ;;
+      libcurl4-openssl-dev) pkg-config --exists libcurl 2>/dev/null || echo "$package" ;;
       python3-venv) python3 -c 'import ensurepip, venv' 2>/dev/null || echo "$package" ;;
       *) echo "$package" ;;
     esac
@@ -31,24 +33,36 @@ install_packages() {
   fi
   say "installing Debian packages:" $missing
   $as_root apt-get update -qq
-  $as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $missing >/dev/null
+  $as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends --no-remove $missing >/dev/null
 }
 
-# Prints the CMake folder of a PyTorch >= 2.8 of this Python, or fails.
+# Prints the CMake folder of a PyTorch >= 2.8 of this Python, or fails; also for one for CUDA where CUDA's compiler is
+# missing, which CMake refuses.
 torch_cmake_folder() {
   "$1" - 2>/dev/null <<'PYTHON'
+import os
+import shutil
 import sys
 import torch
 version = tuple(int(part) for part in torch.__version__.split("+")[0].split(".")[:2])
-if version < (2, 8):
+nvcc = shutil.which("nvcc") or os.path.exists("/usr/local/cuda/bin/nvcc")
+if version < (2, 8) or (torch.version.cuda and not nvcc):
     sys.exit(1)
 print(torch.utils.cmake_prefix_path)
 PYTHON
 }
 
+# PyTorch's own index has a build for the processor alone.
+install_torch() {
+  local pip=".venv/bin/pip install -q --disable-pip-version-check" version="torch==$ICHIGO_TORCH"
+  command -v nvcc >/dev/null ||
+    $pip --retries 1 --timeout 15 --index-url https://download.pytorch.org/whl/cpu "$version" >/dev/null 2>&1 ||
+    $pip "$version" >&2
+}
+
 find_torch() {
   local kept=build/torch-folder
-  if [ -f $kept ] && [ -d "$(cat $kept)" ]; then
+  if [ -z "${ICHIGO_PYTHON:-}" ] && [ -f $kept ] && [ -d "$(cat $kept)" ]; then
     cat $kept
     return
   fi
@@ -59,8 +73,8 @@ find_torch() {
   if [ -z "$folder" ]; then
     say "installing PyTorch $ICHIGO_TORCH into .venv for its libtorch"
     python3 -m venv .venv
-    .venv/bin/pip install -q --disable-pip-version-check "torch==$ICHIGO_TORCH" >&2
-    folder=$(torch_cmake_folder .venv/bin/python) || { say "the installed PyTorch cannot be imported: remove .venv and try again"; exit 1; }
+    install_torch || { say "PyTorch could not be installed: see above, or install PyTorch 2.8 or later yourself"; exit 1; }
+    folder=$(torch_cmake_folder .venv/bin/python) || { say "the installed PyTorch cannot be used (it is for CUDA, whose compiler nvcc is missing?): remove .venv and try again"; exit 1; }
   fi
   mkdir -p build
   echo "$folder" >$kept
@@ -77,6 +91,12 @@ setup_and_build() {
     touch $installed
   fi
   folder=$(find_torch)
+  # What was configured in another place, or with another libtorch, would go on building that.
+  if [ -f build/$preset/build.ninja ] &&
+    ! { grep -qxF "CMAKE_HOME_DIRECTORY:INTERNAL=$PWD" build/$preset/CMakeCache.txt &&
+      grep -qxF "Torch_DIR:PATH=$folder/Torch" build/$preset/CMakeCache.txt; }; then
+    rm -rf "build/$preset"
+  fi
   if [ ! -f build/$preset/build.ninja ]; then
     cmake --preset $preset -DCMAKE_PREFIX_PATH="$folder" >build/configure.log 2>&1 ||
       { tail -n 20 build/configure.log >&2; say "configuring failed: see build/configure.log"; exit 1; }

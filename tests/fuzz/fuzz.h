@@ -5,6 +5,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <cstdlib>
 #include <filesystem>
 #include <string>
 
@@ -12,16 +13,20 @@
 
 namespace ichigo::fuzz {
 
+// What cannot be blamed on the input.
+inline void must(bool good) {
+  if (!good) std::abort();
+}
+
 // A file in memory that is written anew for each input.
 class InputFile {
  public:
   explicit InputFile(const char* name) : descriptor_(::memfd_create(name, MFD_CLOEXEC)) {
-    require(descriptor_ >= 0, "no file in memory can be made");
+    must(descriptor_ >= 0);
     path_ = "/proc/self/fd/" + std::to_string(descriptor_);
   }
   const std::filesystem::path& write(const uint8_t* data, size_t size) {
-    require(::ftruncate(descriptor_, 0) == 0 && ::pwrite(descriptor_, data, size, 0) == static_cast<ssize_t>(size),
-            "the file in memory cannot be written");
+    must(::ftruncate(descriptor_, 0) == 0 && ::pwrite(descriptor_, data, size, 0) == static_cast<ssize_t>(size));
     return path_;
   }
 

@@ -53,6 +53,23 @@ TEST(PackedLlama, GivesTransformersLogits) {
   EXPECT_GE(models, 1);
 }
 
+// llama.cpp's own logits, for which it rounds activations to 8 bits.
+TEST(PackedLlama, GgufFilesGiveLlamaCppsLogits) {
+  ICHIGO_GOLDEN_OR_SKIP(path, "gguf/llama_cpp_logits.safetensors");
+  const auto golden = open_weights(path);
+  const at::Tensor ids = golden->load("ids").to(at::kLong);
+  int compared = 0;
+  for (const std::string kind : {"bf16", "f16", "q8_0", "q4_0", "q4_k", "q4_k_m", "q6_k"}) {
+    const auto opened = open_model_directory(path.parent_path() / (kind + ".gguf"));
+    PackedLlama model(LlamaConfig::from_json(opened.config), *opened.weights, PackedTypes::parse("float32"));
+    const at::Tensor ours = logits_of(model, ids, {ids.size(0)}), theirs = golden->load("logits_" + kind);
+    const at::Tensor alike = at::cosine_similarity(ours, theirs.view_as(ours), 1);
+    EXPECT_GE(alike.min().item<double>(), kind == "q8_0" ? 0.999 : 0.998) << kind;
+    ++compared;
+  }
+  EXPECT_EQ(compared, 7);
+}
+
 class TinyPackedLlama : public testing::Test {
  protected:
   void SetUp() override {

@@ -57,6 +57,7 @@ TEST_P(WhisperVq, CodesAndStatesAreTheOriginals) {
   const at::NoGradGuard no_grad;
   const SoundTokenizer tokenizer = SoundTokenizer::load(model, whisper);
   Bottleneck& bottleneck = tokenizer.bottleneck();
+  ASSERT_FALSE(clips.empty());
   int64_t near_ties = 0, near_ties_right = 0;
   for (const std::string& clip : clips) {
     SCOPED_TRACE(clip);

@@ -73,6 +73,16 @@ double difference(const at::Tensor& a, const at::Tensor& b) {
   return (a - b).abs().max().item<double>();
 }
 
+TEST(WhisperEncoder, PackedForInferenceIsTheSame) {
+  const at::NoGradGuard no_grad;
+  for (const EncoderBlocks& blocks : {EncoderBlocks{}, kBlocks}) {
+    const auto plain = random_encoder(small_encoder(blocks)), packed = random_encoder(small_encoder(blocks));
+    pack_for_inference(*packed, MatrixType::kFloat32);
+    const at::Tensor mel = at::randn({1, 80, 300});
+    EXPECT_LT(difference(packed->forward(mel), plain->forward(mel)), 1e-4);
+  }
+}
+
 // Behind one layer, what a block makes of its frames is what the plain encoder makes of them when it is given nothing
 // but the frames that the block sees. The convolutions here hear one frame only, so that a cut does not show.
 TEST(BlockCausalEncoder, EachBlockSeesItselfItsLookAheadAndItsContext) {

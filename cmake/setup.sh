@@ -52,12 +52,14 @@ print(torch.utils.cmake_prefix_path)
 PYTHON
 }
 
-# PyTorch's own index has a build for the processor alone.
+# Without CUDA's compiler the build for the processor alone, which PyTorch's own index has.
 install_torch() {
   local pip=".venv/bin/pip install -q --disable-pip-version-check" version="torch==$ICHIGO_TORCH"
-  command -v nvcc >/dev/null ||
-    $pip --retries 1 --timeout 15 --index-url https://download.pytorch.org/whl/cpu "$version" >/dev/null 2>&1 ||
-    $pip "$version" >&2
+  if ! command -v nvcc >/dev/null &&
+    $pip --retries 1 --timeout 15 --index-url https://download.pytorch.org/whl/cpu "$version" >/dev/null 2>&1; then
+    return
+  fi
+  $pip "$version" >&2
 }
 
 find_torch() {

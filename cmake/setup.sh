@@ -36,17 +36,19 @@ install_packages() {
   $as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends --no-remove $missing >/dev/null
 }
 
+# CUDA's compiler, where CMake looks for it.
+has_nvcc() { command -v nvcc >/dev/null || [ -x /usr/local/cuda/bin/nvcc ]; }
+
 # Prints the CMake folder of a PyTorch >= 2.8 of this Python, or fails; also for one for CUDA where CUDA's compiler is
 # missing, which CMake refuses.
 torch_cmake_folder() {
-  "$1" - 2>/dev/null <<'PYTHON'
-import os
-import shutil
+  local cuda_works=0
+  if has_nvcc; then cuda_works=1; fi
+  "$1" - $cuda_works 2>/dev/null <<'PYTHON'
 import sys
 import torch
 version = tuple(int(part) for part in torch.__version__.split("+")[0].split(".")[:2])
-nvcc = shutil.which("nvcc") or os.path.exists("/usr/local/cuda/bin/nvcc")
-if version < (2, 8) or (torch.version.cuda and not nvcc):
+if version < (2, 8) or (torch.version.cuda and sys.argv[1] == "0"):
     sys.exit(1)
 print(torch.utils.cmake_prefix_path)
 PYTHON
@@ -55,7 +57,7 @@ PYTHON
 # Without CUDA's compiler the build for the processor alone, which PyTorch's own index has.
 install_torch() {
   local pip=".venv/bin/pip install -q --disable-pip-version-check" version="torch==$ICHIGO_TORCH"
-  if ! command -v nvcc >/dev/null &&
+  if ! has_nvcc &&
     $pip --retries 1 --timeout 15 --index-url https://download.pytorch.org/whl/cpu "$version" >/dev/null 2>&1; then
     return
   fi

@@ -40,8 +40,7 @@ int main(int count, char** arguments) {
     ichigo::install_interrupt_handler();
     if (ichigo::train(arguments[2], options)) return 0;
     std::fputs("Run the same command again to go on.\n", stderr);
-    const bool asked_to = options.stop_after_steps > 0 || options.stop_after_seconds > 0;
-    return asked_to && !ichigo::interrupted() ? 0 : 1;
+    return options.stops_early() && !ichigo::interrupted() ? 0 : 1;
   } catch (const std::exception& error) {
     const std::string_view message = error.what();  // libtorch's has a backtrace below
     std::fprintf(stderr, "ichigo: %s\n", std::string(message.substr(0, message.find('\n'))).c_str());

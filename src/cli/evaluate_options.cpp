@@ -59,9 +59,13 @@ void add_list_options(CLI::App& command, EvaluateArguments& arguments, const std
   command.add_option("--with", arguments.with, "Who is measured; the cascade is Whisper, then a language model")
       ->check(CLI::IsMember(with))
       ->capture_default_str();
-  command.add_option(
-      "--model", arguments.model,
-      "Folder of the model (default: $ICHIGO_MODEL or models/mini; cascade and whisper: the base weights)");
+  std::string base_weights;
+  for (const std::string& name : with) {
+    if (name == "cascade" || name == "whisper") base_weights += (base_weights.empty() ? "; " : " and ") + name;
+  }
+  if (!base_weights.empty()) base_weights += ": the base weights";
+  command.add_option("--model", arguments.model,
+                     "Folder of the model (default: $ICHIGO_MODEL or models/mini" + base_weights + ")");
   add_dtype_option(command, arguments.dtype);
   add_ear_options(command, arguments.ear);  // with codes: the sound tokenizer whose codes Whisper's decoder reads
   command.add_option("--rows", arguments.rows, "Write a TSV with a row for each item");

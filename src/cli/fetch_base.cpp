@@ -7,6 +7,7 @@
 
 #include "base/atomic_file.h"
 #include "base/error.h"
+#include "base/folder_lock.h"
 #include "cli/download.h"
 #include "cli/package_index.h"
 
@@ -176,6 +177,7 @@ void fetch(const FetchOptions& options, const BaseModel& model) {
 
 void fetch_base(const FetchOptions& options) {
   try {
+    const FolderLock lock(options.folder);
     for (const BaseModel& model : base_models()) fetch(options, model);
   } catch (const fs::filesystem_error& error) {
     fail("cannot store the base weights: ", error.what());

@@ -32,8 +32,6 @@ void import_vocabulary(const Arguments& arguments) {
           " sound tokens already: it can be trained as it is");
   auto config = LlamaConfig::from_json(model.config);
   const int64_t known = model.tokenizer.vocabulary_size();
-  require(known <= config.vocab_size, model.path.string(), ": the tokenizer has ", known,
-          " tokens, but the model only ", config.vocab_size, " embedding rows: they do not belong together");
   auto weights = llama_tensors(config, *model.weights);
   SoundVocabulary::extend(model.tokenizer, arguments.codes);
   const SoundVocabulary sounds(model.tokenizer);

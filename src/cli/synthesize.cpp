@@ -20,7 +20,7 @@ void add_synthesize_command(CLI::App& app) {
   auto arguments = std::make_shared<Arguments>();
   command->add_option("recipe", arguments->recipe, "What to make (recipes/*.yaml)")->required();
   command->add_option("--threads", arguments->options.threads, "Rows at once (0: two for each core)")
-      ->check(CLI::NonNegativeNumber);
+      ->check(CLI::Range(0, 1024));
   command->add_option("--limit", arguments->options.limit, "Stop after so many rows; the same command goes on later")
       ->check(CLI::PositiveNumber);
   auto* shards = command->add_option("--shards", arguments->options.shards,

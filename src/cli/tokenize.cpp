@@ -44,6 +44,8 @@ void tokenize_text(const Arguments& arguments) {
 }
 
 void tokenize_speech(const Arguments& arguments) {
+  require(arguments.model.empty() || arguments.ear.empty(),
+          "--model has an ear of its own: leave it out, or --tokenizer and --whisper");
   const auto samples = read_audio(arguments.file, arguments.limits);
   set_threads(arguments.threads);
   const EarFiles files = ear_of(arguments.ear.empty() ? find_model(arguments.model) : "", arguments.ear);

@@ -7,6 +7,7 @@
 #include "base/device.h"
 #include "base/error.h"
 #include "base/interrupt.h"
+#include "cli/options.h"
 #include "cli/train_plan.h"
 #include "training/metrics.h"
 #include "training/trainers.h"
@@ -31,10 +32,10 @@ void add_train_command(CLI::App& app) {
       ->check(CLI::PositiveNumber);
   command->add_option("--device", arguments->device, "cpu, cuda or cuda:N; auto: cuda for a decoder where there is one")
       ->capture_default_str();
-  command->add_option("--threads", arguments->threads, "processor threads (0: all)")->check(CLI::NonNegativeNumber);
+  add_threads_option(*command, arguments->threads);
   command->add_flag("--plot", arguments->plot, "only draw the run's metrics as RUN/curves.svg");
   auto* plan = command->add_flag("--plan", arguments->plan, "only print what a decoder's training will take");
-  for (const char* option : {"--steps", "--seconds", "--plot"}) plan->excludes(command->get_option(option));
+  for (const char* option : {"--steps", "--seconds", "--plot", "--device"}) plan->excludes(command->get_option(option));
   command->add_option("--ranks", arguments->planning.ranks, "of a plan: over how many the training is divided")
       ->check(CLI::Range(int64_t{1}, int64_t{65536}))
       ->needs(plan);
@@ -62,8 +63,7 @@ void add_train_command(CLI::App& app) {
     install_interrupt_handler();
     const auto& options = arguments->options;
     if (train(arguments->recipe, options)) return;
-    const bool asked_to = options.stop_after_steps > 0 || options.stop_after_seconds > 0;
-    require(asked_to && !interrupted(), "stopped; run the same command again to go on");
+    require(options.stops_early() && !interrupted(), "stopped; run the same command again to go on");
     std::fputs("Run the same command again to go on.\n", stderr);
   });
 }

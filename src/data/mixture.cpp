@@ -145,6 +145,10 @@ void Mixture::shuffle(Source& source, int64_t epoch) {
       .shuffle(source.order);
 }
 
+TokenUse Mixture::use_of_prompt() const {
+  return mask_ == LossMask::kAll ? TokenUse::kPredicted : TokenUse::kRead;
+}
+
 void Mixture::append_turn(TrainingSample& sample, const SpeechTurn& turn, Task task) {
   UserTurn user{turn.prompt, turn.sound};
   if (task == Task::kTranscription) {
@@ -163,7 +167,7 @@ void Mixture::append_turn(TrainingSample& sample, const SpeechTurn& turn, Task t
     append(sample.features, turn.features);
   }
   const auto begin = static_cast<int64_t>(sample.ids.size());
-  append(sample, prompt_.user(user), mask_ == LossMask::kAll ? TokenUse::kPredicted : TokenUse::kRead);
+  append(sample, prompt_.user(user), use_of_prompt());
   if (!user.sound.empty() && !turn.text.empty()) {
     const auto start = std::find(sample.ids.begin() + begin, sample.ids.end(), sounds_.start());
     sample.spoken.push_back({start + 1 - sample.ids.begin(), static_cast<int64_t>(sample.ids.size()), turn.text});
@@ -181,7 +185,7 @@ TrainingSample Mixture::make_sample(const SpeechRow& row, Task task) {
     if (task != Task::kTranscription) {
       for (const auto& turn : row.earlier) {
         append_turn(sample, turn, task);
-        append(sample, prompt_.separator(), mask_ == LossMask::kAll ? TokenUse::kPredicted : TokenUse::kRead);
+        append(sample, prompt_.separator(), use_of_prompt());
       }
     }
     append_turn(sample, row, task);

@@ -105,6 +105,7 @@ class Mixture {
   void cut_running_text(Source& source) const;
   TrainingSample next_sample();
   TrainingSample make_sample(const SpeechRow& row, Task task);
+  TokenUse use_of_prompt() const;  // of what stands before an answer
   void append_turn(TrainingSample& sample, const SpeechTurn& turn, Task task);
   // Each sample's ids as they are read: what is to be predicted stays as it is.
   std::vector<std::vector<int64_t>> inputs_of(const std::vector<TrainingSample>& samples);

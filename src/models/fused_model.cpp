@@ -121,9 +121,6 @@ FusedModel load_fused_model(const std::filesystem::path& path, const PackedTypes
   ModelDirectory directory = open_model_directory(path);
   FusedModel model;
   model.config = LlamaConfig::from_json(directory.config);
-  require(directory.tokenizer.vocabulary_size() <= model.config.vocab_size, path.string(), ": the tokenizer has ",
-          directory.tokenizer.vocabulary_size(), " tokens, but the model only ", model.config.vocab_size,
-          " embedding rows: they do not belong together");
   model.decoder = std::make_unique<PackedLlama>(model.config, *directory.weights, types);
   model.tokenizer = std::make_unique<BytePairTokenizer>(std::move(directory.tokenizer));
   model.chat_template = directory.chat_template;

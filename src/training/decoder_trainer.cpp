@@ -143,8 +143,6 @@ class DecoderTrainer {
     if (!recipe_.codebook.empty())
       codebook = open_weights(recipe_.codebook)->load("rq.layers.0._codebook.embed").flatten(0, -2);
     const auto options = at::TensorOptions().dtype(recipe_.bf16 ? fast_dtype(device_) : at::kFloat).device(device_);
-    require(known_ <= config.vocab_size, base_.path.string(), ": the tokenizer has ", known_,
-            " tokens, but the model only ", config.vocab_size, " embedding rows: they do not belong together");
     config.vocab_size = rows;
     model_ = std::make_shared<Llama>(config, options);
     auto parameters = model_->hugging_face_parameters();
@@ -201,9 +199,7 @@ class DecoderTrainer {
     const auto checkpoint = load_newest_checkpoint(recipe_.output, recipe_.fingerprint());
     group_.require_same("newest checkpoint", concat(checkpoint ? checkpoint->step : 0));
     if (!checkpoint) return 0;
-    require(checkpoint->values.at("base") == base_mark_, "the checkpoints in ", recipe_.output.string(),
-            " began from other weights than ", recipe_.base.string(),
-            " holds now; use another \"output\" or remove them");
+    require_same_beginning(recipe_.output, *checkpoint, base_mark_);
     require(checkpoint->step <= recipe_.schedule.total_steps, "the checkpoints in ", recipe_.output.string(),
             " are at step ", checkpoint->step, ", but the recipe ends at ", recipe_.schedule.total_steps,
             ": raise \"steps\", or use another \"output\"");
@@ -216,8 +212,10 @@ class DecoderTrainer {
   }
 
   void save(int64_t step) {
-    const nlohmann::json values = {
-        {"recipe", recipe_.fingerprint()}, {"base", base_mark_}, {"mixture", mixture_.state()}, {"tokens", tokens_}};
+    const nlohmann::json values = {{"recipe", recipe_.fingerprint()},
+                                   {"begun_from", base_mark_},
+                                   {"mixture", mixture_.state()},
+                                   {"tokens", tokens_}};
     write_whole(whole(optimizer_->state()), [&](const std::vector<TensorToWrite>& tensors) {
       save_checkpoint(recipe_.output, step, tensors, values);
     });

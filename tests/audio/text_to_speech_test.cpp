@@ -8,6 +8,7 @@
 #include <thread>
 
 #include "base/error.h"
+#include "base/temporary_folder.h"
 
 namespace ichigo {
 namespace {
@@ -73,18 +74,14 @@ class CommandVoice : public testing::Test {
  protected:
   void SetUp() override {
     write_audio(sound_, std::vector<float>(12000, 0.25F), 24000);
-    heard_ = sound_.string() + ".txt";
-  }
-  void TearDown() override {
-    std::filesystem::remove(sound_);
-    std::filesystem::remove(heard_);
   }
   std::string heard() const {
     std::ifstream file(heard_);
     return {std::istreambuf_iterator<char>(file), {}};
   }
-  std::filesystem::path sound_ = testing::TempDir() + "command_voice.wav";
-  std::string heard_;
+  const TemporaryFolder folder_;
+  const std::filesystem::path sound_ = folder_ / "voice.wav";
+  const std::string heard_ = folder_ / "heard.txt";
 };
 
 TEST_F(CommandVoice, GetsTheTextUnchanged) {

@@ -2,10 +2,10 @@
 
 #include <ATen/ATen.h>
 #include <gtest/gtest.h>
-#include <unistd.h>
 
 #include "base/atomic_file.h"
 #include "base/error.h"
+#include "base/temporary_folder.h"
 #include "data/feature_file.h"
 #include "models/sound_tokenizer.h"
 #include "training/ctc_head.h"
@@ -23,7 +23,7 @@ TEST(PhoneErrorRate, EditDistanceCountsTheFewestEdits) {
 
 // A head that hears nothing has one error for each phone, and a codebook whose codes are all alike perplexity 1.
 TEST(PhoneErrorRate, OfAHeadThatHearsNothingIsOne) {
-  const auto folder = std::filesystem::temp_directory_path() / ("ichigo_phones_" + std::to_string(::getpid()));
+  const TemporaryFolder folder;
   const at::NoGradGuard no_gradient;
   SoundTokenizerConfig config;
   config.width = 64, config.n_head = 1, config.depth = 0, config.codes = 4, config.mask_code = 4;
@@ -39,7 +39,7 @@ TEST(PhoneErrorRate, OfAHeadThatHearsNothingIsOne) {
   head.initialize(2);
   head.named_parameters()["output.bias"].copy_(at::tensor(std::vector<float>{100, 0, 0}));
   save_bottleneck(folder / "sound_tokenizer.safetensors", bottleneck);
-  save_ctc_head(folder, head, PhonemeSet({"a", "b"}));
+  save_ctc_head(folder.path(), head, PhonemeSet({"a", "b"}));
 
   std::string list;
   for (int64_t index = 0; index < 3; ++index) {
@@ -51,13 +51,12 @@ TEST(PhoneErrorRate, OfAHeadThatHearsNothingIsOne) {
   const auto features = at::randn({60, 64}).to(at::kBFloat16);
   write_file(folder / "clips.features", {static_cast<const char*>(features.const_data_ptr()), features.nbytes()});
   write_file(folder / "clips.jsonl", list);
-  const auto score = evaluate_sound_tokenizer(folder / "clips", folder);
+  const auto score = evaluate_sound_tokenizer(folder / "clips", folder.path());
   EXPECT_EQ(score.phone_error_rate, 1);
   EXPECT_EQ(score.phones, 9);
   EXPECT_EQ(score.clips, 3);
   EXPECT_EQ(score.codes_used, 1);
   EXPECT_NEAR(score.codebook_perplexity, 1, 1e-9);
-  std::filesystem::remove_all(folder);
 }
 
 }  // namespace

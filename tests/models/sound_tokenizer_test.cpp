@@ -9,6 +9,7 @@
 #include "audio/log_mel.h"
 #include "base/error.h"
 #include "golden.h"
+#include "temporary_folder.h"
 
 namespace ichigo {
 namespace {
@@ -27,10 +28,6 @@ std::map<std::string, at::Tensor> all_tensors(const Bottleneck& bottleneck) {
   for (const auto& item : bottleneck.named_parameters()) tensors[item.key()] = item.value();
   for (const auto& item : bottleneck.named_buffers()) tensors[item.key()] = item.value();
   return tensors;
-}
-
-std::filesystem::path temporary(const char* name) {
-  return std::filesystem::path(testing::TempDir()) / name;
 }
 
 // The clips' answers of a model file: MODEL.CLIP.safetensors for MODEL.model, MODEL-fixed.model or MODEL.pth.
@@ -125,7 +122,8 @@ SoundTokenizerConfig small_config() {
 TEST(SoundTokenizer, FilesComeBack) {
   Bottleneck bottleneck(small_config());
   bottleneck.initialize(5);
-  const auto path = temporary("ichigo_bottleneck.safetensors");
+  const TemporaryFolder folder;
+  const auto path = folder / "sound_tokenizer.safetensors";
   save_bottleneck(path, bottleneck, {{"optimizer.step", at::ones({1}), std::nullopt}});
   const auto loaded = load_bottleneck(path);
   EXPECT_EQ(loaded->config().to_json(), small_config().to_json());
@@ -139,13 +137,13 @@ TEST(SoundTokenizer, FilesComeBack) {
   EXPECT_EQ(rounded->named_parameters()["mlp.0.weight"].scalar_type(), at::kBFloat16);
   EXPECT_TRUE(at::equal(rounded->named_parameters()["rq.project_in.weight"], a.at("rq.project_in.weight")));
   EXPECT_EQ(rounded->project(rounded->transform(at::randn({1, 3, 32}).to(at::kBFloat16))).scalar_type(), at::kFloat);
-  std::filesystem::remove(path);
 }
 
 TEST(SoundTokenizer, HearsWithoutItsOutputBlocks) {
   Bottleneck bottleneck(small_config());
   bottleneck.initialize(5);
-  const auto path = temporary("ichigo_bottleneck_half.safetensors");
+  const TemporaryFolder folder;
+  const auto path = folder / "sound_tokenizer.safetensors";
   std::vector<TensorToWrite> tensors;
   for (const auto& [key, tensor] : all_tensors(bottleneck)) {
     if (key.starts_with("rq.") || key.starts_with("mlp")) tensors.push_back({key, tensor.detach(), std::nullopt});
@@ -164,13 +162,13 @@ TEST(SoundTokenizer, HearsWithoutItsOutputBlocks) {
   } catch (const Error& error) {
     EXPECT_NE(std::string(error.what()).find("output blocks"), std::string::npos);
   }
-  std::filesystem::remove(path);
 }
 
 TEST(SoundTokenizer, BadFilesAreNamed) {
   Bottleneck bottleneck(small_config());
   bottleneck.initialize(1);
-  const auto path = temporary("ichigo_bottleneck_bad.safetensors");
+  const TemporaryFolder folder;
+  const auto path = folder / "sound_tokenizer.safetensors";
   auto error_of = [&](const std::string& left_out, const std::string& configuration) {
     std::vector<TensorToWrite> tensors;
     for (const auto& [key, tensor] : all_tensors(bottleneck)) {
@@ -179,14 +177,7 @@ TEST(SoundTokenizer, BadFilesAreNamed) {
     std::map<std::string, std::string> metadata;
     if (!configuration.empty()) metadata["ichigo.sound_tokenizer"] = configuration;
     write_safetensors(path, tensors, metadata);
-    std::string message;
-    try {
-      load_bottleneck(path);
-    } catch (const Error& error) {
-      message = error.what();
-    }
-    std::filesystem::remove(path);
-    return message;
+    return test::error_of([&] { load_bottleneck(path); });
   };
   const std::string good = small_config().to_json().dump();
   EXPECT_EQ(error_of("", good), "");

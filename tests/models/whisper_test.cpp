@@ -10,6 +10,7 @@
 #include "audio/log_mel.h"
 #include "base/error.h"
 #include "golden.h"
+#include "temporary_folder.h"
 #include "weights/safetensors.h"
 
 namespace ichigo {
@@ -148,16 +149,9 @@ class WhisperFiles : public testing::Test {
     return tensors;
   }
   static std::string error_of(const std::vector<TensorToWrite>& tensors) {
-    const auto path = std::filesystem::path(testing::TempDir()) / "ichigo_whisper_test.safetensors";
-    write_safetensors(path, tensors);
-    std::string message;
-    try {
-      load_whisper(path);
-    } catch (const Error& error) {
-      message = error.what();
-    }
-    std::filesystem::remove(path);
-    return message;
+    const TemporaryFolder folder;
+    write_safetensors(folder / "whisper.safetensors", tensors);
+    return test::error_of([&] { load_whisper(folder / "whisper.safetensors"); });
   }
 };
 

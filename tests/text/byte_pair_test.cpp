@@ -2,7 +2,6 @@
 #include "text/byte_pair.h"
 
 #include <gtest/gtest.h>
-#include <unistd.h>
 
 #include <fstream>
 #include <nlohmann/json.hpp>
@@ -22,29 +21,18 @@ json read_json(const std::filesystem::path& path) {
   return json::parse(read_file(path));
 }
 
-std::filesystem::path scratch(const std::string& name) {
-  return std::filesystem::temp_directory_path() / ("ichigo_byte_pair_" + std::to_string(getpid()) + "_" + name);
-}
-
 // Writes `file` as a tokenizer.json and loads it.
 BytePairTokenizer load(const json& file) {
-  const auto path = scratch("load.json");
-  write_file(path, file.dump());
-  auto tokenizer = BytePairTokenizer::from_file(path);
-  std::filesystem::remove(path);
-  return tokenizer;
+  const TemporaryFolder folder;
+  write_file(folder / "tokenizer.json", file.dump());
+  return BytePairTokenizer::from_file(folder / "tokenizer.json");
 }
 
 std::string error_of(const std::string& text) {
-  const auto path = scratch("hostile.json");
+  const TemporaryFolder folder;
+  const auto path = folder / "hostile.json";
   write_file(path, text);
-  std::string message;
-  try {
-    BytePairTokenizer::from_file(path);
-  } catch (const Error& error) {
-    message = error.what();
-  }
-  std::filesystem::remove(path);
+  const std::string message = test::error_of([&] { BytePairTokenizer::from_file(path); });
   EXPECT_TRUE(message.empty() || message.find("hostile.json") != std::string::npos) << message;
   return message;
 }
@@ -121,7 +109,8 @@ TEST(BytePair, GoldenLines) {
 TEST(BytePair, GoldenLinesAfterSaving) {
   ICHIGO_GOLDEN_OR_SKIP(file, "tokenizer/tokenizer.json");
   ICHIGO_GOLDEN_OR_SKIP(lines, "tokenizer/lines.jsonl");
-  const auto path = scratch("saved.json");
+  const TemporaryFolder folder;
+  const auto path = folder / "saved.json";
   BytePairTokenizer::from_file(file).save(path);
   const auto tokenizer = BytePairTokenizer::from_file(path);
   expect_golden_lines(tokenizer, lines);
@@ -129,7 +118,6 @@ TEST(BytePair, GoldenLinesAfterSaving) {
   EXPECT_EQ(saved["model"]["vocab"], original["model"]["vocab"]);
   EXPECT_EQ(saved["added_tokens"], original["added_tokens"]);
   EXPECT_EQ(saved["model"]["merges"].size(), original["model"]["merges"].size());
-  std::filesystem::remove(path);
 }
 
 TEST(BytePair, GoldenLinesFromGgufMetadata) {
@@ -238,10 +226,9 @@ TEST(BytePair, AddedTokens) {
   EXPECT_EQ(tokenizer.decode(tokenizer.encode("a<|end|>€")), "a€");
   EXPECT_EQ(tokenizer.decode(tokenizer.encode("a<|end|>€"), false), "a<|end|>€");
 
-  const auto path = scratch("added.json");
-  tokenizer.save(path);
-  const auto again = BytePairTokenizer::from_file(path);
-  std::filesystem::remove(path);
+  const TemporaryFolder folder;
+  tokenizer.save(folder / "added.json");
+  const auto again = BytePairTokenizer::from_file(folder / "added.json");
   EXPECT_EQ(again.encode("x<|end|>y<|e€z"), tokenizer.encode("x<|end|>y<|e€z"));
   EXPECT_EQ(again.vocabulary_size(), tokenizer.vocabulary_size());
 }

@@ -80,9 +80,7 @@ void convert(const Arguments& arguments) {
   const StorageTypes types{block_storage(arguments.type), with_default(arguments.embedding),
                            with_default(arguments.ear)};
   if (!arguments.tokenizer.empty()) {
-    fs::path tokenizer = arguments.tokenizer;
-    if (fs::is_directory(tokenizer)) tokenizer /= "sound_tokenizer.safetensors";
-    const auto bottleneck = load_bottleneck(tokenizer);
+    const auto bottleneck = load_bottleneck(arguments.tokenizer);
     const auto whisper = load_whisper(resolve_base(arguments.whisper), at::kFloat, /*with_decoder=*/false);
     // Each fails when they do not belong together.
     if (arguments.in_blocks) whisper.encoder->hear_in_blocks(kLiveBlocks);

@@ -112,7 +112,7 @@ SoundTokenizerConfig published_config(const json& object) {
 // A bottleneck's file under the names that WhisperSpeech's "fixed" files have.
 class BottleneckFile {
  public:
-  explicit BottleneckFile(const std::filesystem::path& path) : file_(open_weights(path)) {
+  explicit BottleneckFile(const std::filesystem::path& path) : file_(open_weights(found(path))) {
     for (const auto& [stored, info] : file_->tensors()) {
       std::string name = stored;
       for (size_t at; (at = name.find("model.")) != std::string::npos;) name.erase(at, 6);
@@ -120,6 +120,12 @@ class BottleneckFile {
       names_.emplace(name, stored);
     }
     require(names_.contains(kCodebook), path.string(), ": holds no sound tokenizer (tensor ", kCodebook, ")");
+  }
+
+  // What is trained, and a model, is a folder.
+  static std::filesystem::path found(const std::filesystem::path& path) {
+    const auto inside = path / "sound_tokenizer.safetensors";
+    return std::filesystem::exists(inside) ? inside : path;
   }
 
   std::string path() const { return file_->path().string(); }

@@ -71,9 +71,9 @@ class Bottleneck : public torch::nn::Module {
   std::shared_ptr<Impl> impl_;
 };
 
-// WhisperSpeech .model/.pt/.pth (both rq key spellings, Lightning prefixes) or our safetensors with the configuration
-// in its metadata "ichigo.sound_tokenizer". Parameters become `dtype`, but projections and codebook stay float32.
-// Evaluation mode, parameters trainable. Throws Error naming the file and a missing or misshapen tensor.
+// WhisperSpeech .model/.pt/.pth (both rq key spellings, Lightning prefixes), our safetensors with the configuration in
+// its metadata "ichigo.sound_tokenizer", or a folder with sound_tokenizer.safetensors. Parameters become `dtype`, but
+// projections and codebook stay float32. Evaluation mode, trainable. Throws Error: the file, a missing or bad tensor.
 std::shared_ptr<Bottleneck> load_bottleneck(const std::filesystem::path& path, at::ScalarType dtype = at::kFloat);
 // Writes our safetensors: the bottleneck's tensors in float32, then `extra` ones, which load_bottleneck ignores.
 void save_bottleneck(const std::filesystem::path& path, const Bottleneck& bottleneck,

@@ -1,15 +1,20 @@
-"""SmolLM2 through ichigo against transformers in float32 on the same GGUF: greedy answers to 20 prompts, and perplexity.
+"""SmolLM2 through ichigo against transformers in float32 on the same GGUF: greedy answers to 20 prompts, perplexity, and
+the logits of 256 tokens.
 
-Exits 1 when an answer differs or the perplexities by more than 0.01 %. Needs transformers, accelerate, gguf and torch.
+Exits 1 when an answer differs, the perplexities by more than 0.01 % or a logit by more than 0.001. Needs transformers,
+accelerate, gguf and torch.
 """
 
 import argparse
 import json
 import math
+import os
 import pathlib
 import subprocess
 import sys
+import tempfile
 
+import safetensors.torch
 import torch
 import transformers
 
@@ -54,10 +59,25 @@ def perplexity(model, ids):
     return math.exp(-total / count)
 
 
+def same_logits(program, model, ids):
+    """Whether the test of that name finds ours alike; it prints the largest difference."""
+    name = "PackedLlama.GivesTransformersLogitsOfRealWeights"
+    with tempfile.TemporaryDirectory() as folder, torch.inference_mode():
+        place = pathlib.Path(folder) / "smollm2"
+        place.mkdir()
+        tensors = {"ids": ids[0].contiguous(), "logits": model(ids).logits[0].contiguous()}
+        safetensors.torch.save_file(tensors, place / "logits.safetensors")
+        command = [program, f"--gtest_filter={name}"]
+        run = subprocess.run(command, capture_output=True, text=True, env={**os.environ, "ICHIGO_GOLDEN": folder})
+    print("\n".join(line for line in run.stdout.splitlines() if "difference" in line or "FAILED" in line))
+    return run.returncode == 0 and f"[       OK ] {name}" in run.stdout
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--weights", type=pathlib.Path, required=True, help="folder with SmolLM2's model.gguf")
     parser.add_argument("--program", default="build/release/ichigo")
+    parser.add_argument("--tests", default="build/release/tests/test_models")
     parser.add_argument("--tokens", type=int, default=48)
     parser.add_argument("--text", type=pathlib.Path, default="data/sentences.txt", help="for the perplexity")
     options = parser.parse_args()
@@ -84,9 +104,11 @@ def main():
     command = [options.program, "evaluate", "perplexity", str(options.text), "--model", str(options.weights), "--json"]
     out = subprocess.run([*command, "--limit", str(WINDOWS)], check=True, capture_output=True, text=True).stdout
     ours = json.loads(out)["perplexity"]
-    theirs = perplexity(model, tokenizer(options.text.read_text(), return_tensors="pt", add_special_tokens=False).input_ids)
+    ids = tokenizer(options.text.read_text(), return_tensors="pt", add_special_tokens=False).input_ids
+    theirs = perplexity(model, ids)
     print(f"perplexity of {options.text}: ours {ours:.4f}, transformers' {theirs:.4f}")
-    sys.exit(0 if same == len(PROMPTS) and abs(ours / theirs - 1) < 1e-4 else 1)
+    alike = same_logits(options.tests, model, ids[:, :256])
+    sys.exit(0 if same == len(PROMPTS) and abs(ours / theirs - 1) < 1e-4 and alike else 1)
 
 
 if __name__ == "__main__":

@@ -4,12 +4,14 @@
 #include <ATen/ATen.h>
 #include <gtest/gtest.h>
 
+#include <cstdio>
 #include <nlohmann/json.hpp>
 
 #include "assistant/tiny_model.h"
 #include "base/atomic_file.h"
 #include "golden.h"
 #include "models/llama_gguf.h"
+#include "weights/base_weights.h"
 #include "weights/files.h"
 
 namespace ichigo {
@@ -51,6 +53,18 @@ TEST(PackedLlama, GivesTransformersLogits) {
     ++models;
   }
   EXPECT_GE(models, 1);
+}
+
+// SmolLM2's own weights: tools/compare_language_model.py writes transformers' answers and runs this.
+TEST(PackedLlama, GivesTransformersLogitsOfRealWeights) {
+  ICHIGO_GOLDEN_OR_SKIP(path, "smollm2/logits.safetensors");
+  const auto golden = open_weights(path);
+  const at::Tensor ids = golden->load("ids"), expected = golden->load("logits");
+  const auto opened = open_model_directory(base_folder() / "smollm2-135m-instruct");
+  PackedLlama model(LlamaConfig::from_json(opened.config), *opened.weights, PackedTypes::parse("float32"));
+  const double difference = largest(logits_of(model, ids, {ids.size(0) / 2, ids.size(0)}) - expected);
+  std::printf("logits up to %.1f, largest difference %.1e\n", largest(expected), difference);
+  EXPECT_LE(difference, 1e-3);
 }
 
 // llama.cpp's own logits, for which it rounds activations to 8 bits.

@@ -1,11 +1,12 @@
 """SmolLM2 written by ichigo as GGUF, opened by llama.cpp: greedy answers to 20 prompts and perplexity, there and here.
 
 Exits 1 when the perplexities of a type differ by more than 1 %, or an answer of the f16 or bf16 file differs. Where it
-multiplies bf16, llama.cpp rounds both factors to 8 bits, and answers part where two tokens are nearly as likely, as they
-do between two settings of llama.cpp itself; so it is given the bf16 file's weights widened to f32 by its own
+multiplies bf16 or f16, llama.cpp rounds both factors to that type, and answers part where two tokens are nearly as
+likely, as they do between two settings of llama.cpp itself; so it is given the file's weights widened to f32 by its own
 llama-quantize. Needs the modules of compare_language_model.py and the folder with llama.cpp's programs, built with
-  cmake -B build -G Ninja -DGGML_NATIVE=OFF -DGGML_AVX2=ON -DGGML_AVX512=ON -DLLAMA_CURL=OFF &&
+  cmake -B build -G Ninja -DGGML_NATIVE=OFF -DGGML_AVX2=ON -DGGML_FMA=ON -DGGML_F16C=ON -DLLAMA_CURL=OFF &&
   ninja -C build llama-completion llama-perplexity llama-quantize
+and -DGGML_AVX512=ON where the processor has it.
 """
 
 import argparse
@@ -53,10 +54,8 @@ def main():
             good = good and abs(ours / theirs - 1) < 0.01
             if kind not in EXACT:
                 continue
-            wide = model
-            if kind == "bf16":
-                wide = pathlib.Path(folder) / "f32.gguf"
-                run(options.llama_cpp / "llama-quantize", model, wide, "F32")
+            wide = pathlib.Path(folder) / f"{kind}_as_f32.gguf"
+            run(options.llama_cpp / "llama-quantize", model, wide, "F32")
             same = 0
             for prompt in PROMPTS:
                 command = [options.program, "chat", prompt, "--model", model, "--max-tokens", options.tokens]

@@ -2,6 +2,8 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <array>
+#include <charconv>
 #include <cstdio>
 #include <memory>
 
@@ -29,18 +31,19 @@ void tokenize_text(const Arguments& arguments) {
   require(arguments.ear.empty(), "--text needs no ear: leave out --tokenizer and --whisper");
   const auto vocabulary = open_vocabulary(arguments.model.empty() ? find_model("") : resolve_base(arguments.model));
   const std::string text = read_file(arguments.file);
-  std::string out;
+  std::string line;
+  std::array<char, 20> digits;
   for (size_t begin = 0; begin < text.size();) {
     const size_t end = std::min(text.find('\n', begin), text.size());
-    const char* separator = "";
+    line.clear();
     for (const int64_t id : vocabulary.encode(std::string_view(text).substr(begin, end - begin))) {
-      out += separator + std::to_string(id);
-      separator = " ";
+      if (!line.empty()) line += ' ';
+      line.append(digits.data(), std::to_chars(digits.begin(), digits.end(), id).ptr);
     }
-    out += '\n';
+    line += '\n';
+    std::fwrite(line.data(), 1, line.size(), stdout);
     begin = end + 1;
   }
-  std::fwrite(out.data(), 1, out.size(), stdout);
 }
 
 void tokenize_speech(const Arguments& arguments) {

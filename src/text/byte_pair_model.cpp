@@ -47,9 +47,8 @@ struct CachedWord {
 };
 constexpr size_t kCachedWords = 1 << 15;  // 2 MiB per thread
 
-CachedWord& cache_slot(std::string_view word, uint32_t owner) {
-  thread_local std::vector<CachedWord> cache(kCachedWords);
-  uint64_t hash = owner * 0x9E3779B97F4A7C15U;
+uint64_t hash_of(std::string_view word) {
+  uint64_t hash = 0x9E3779B97F4A7C15U;
   while (!word.empty()) {
     uint64_t part = 0;
     const size_t size = std::min<size_t>(8, word.size());
@@ -57,6 +56,11 @@ CachedWord& cache_slot(std::string_view word, uint32_t owner) {
     hash = (std::rotl(hash, 5) ^ part ^ size) * 0xD6E8FEB86659FD93U;
     word.remove_prefix(size);
   }
+  return hash ^ hash >> 32;
+}
+
+CachedWord& cache_slot(uint64_t hash) {
+  thread_local std::vector<CachedWord> cache(kCachedWords);
   return cache[(hash >> 40) % kCachedWords];
 }
 
@@ -77,8 +81,12 @@ std::optional<std::string> letters_to_bytes(std::string_view letters) {
   return out;
 }
 
-MergeTable::MergeTable(size_t merges) : entries_(std::bit_ceil(2 * merges + 2)) {
+MergeTable::MergeTable(size_t merges, const ByteIds& byte_ids)
+    : entries_(std::bit_ceil(2 * merges + 2)), byte_pairs_(byte_ids.size() * byte_ids.size(), kNone) {
   shift_ = 64 - std::countr_zero(entries_.size());
+  for (size_t byte = 0; byte < byte_ids.size(); ++byte) {
+    if (byte_ids[byte] >= 0) byte_of_.emplace(byte_ids[byte], static_cast<uint8_t>(byte));
+  }
 }
 
 void MergeTable::insert(int32_t left, int32_t right, int32_t rank, int32_t merged) {
@@ -86,6 +94,9 @@ void MergeTable::insert(int32_t left, int32_t right, int32_t rank, int32_t merge
   size_t i = slot(pair);
   while (entries_[i].pair != kEmpty && entries_[i].pair != pair) i = (i + 1) & (entries_.size() - 1);
   entries_[i] = {pair, rank, merged};
+  const auto first = byte_of_.find(left), second = byte_of_.find(right);
+  if (first == byte_of_.end() || second == byte_of_.end()) return;
+  byte_pairs_[size_t{first->second} << 8 | second->second] = static_cast<uint32_t>(i);
 }
 
 const MergeTable::Entry* MergeTable::find(int32_t left, int32_t right) const {
@@ -93,6 +104,27 @@ const MergeTable::Entry* MergeTable::find(int32_t left, int32_t right) const {
   for (size_t i = slot(pair);; i = (i + 1) & (entries_.size() - 1)) {
     if (entries_[i].pair == pair) return &entries_[i];
     if (entries_[i].pair == kEmpty) return nullptr;
+  }
+}
+
+WordTable::WordTable(const std::vector<BytePairToken>& tokens) : entries_(std::bit_ceil(2 * tokens.size() + 2)) {
+  for (size_t id = 0; id < tokens.size(); ++id) {
+    if (!tokens[id].in_model || find(tokens[id].bytes, hash_of(tokens[id].bytes), tokens) >= 0) continue;
+    const uint64_t hash = hash_of(tokens[id].bytes);
+    size_t i = hash & (entries_.size() - 1);
+    while (entries_[i].id >= 0) i = (i + 1) & (entries_.size() - 1);
+    entries_[i] = {static_cast<uint32_t>(hash >> 32), static_cast<int32_t>(id)};
+  }
+}
+
+int32_t WordTable::find(std::string_view word, uint64_t hash, const std::vector<BytePairToken>& tokens) const {
+  if (entries_.empty()) return -1;
+  for (size_t i = hash & (entries_.size() - 1);; i = (i + 1) & (entries_.size() - 1)) {
+    const Entry& entry = entries_[i];
+    if (entry.id < 0) return -1;
+    if (entry.hash == static_cast<uint32_t>(hash >> 32) && tokens[static_cast<size_t>(entry.id)].bytes == word) {
+      return entry.id;
+    }
   }
 }
 
@@ -171,31 +203,27 @@ void BytePairModel::add_merge(const std::string& left, const std::string& right)
 }
 
 void BytePairModel::finish() {
-  table_ = MergeTable(merges.size());
-  for (size_t rank = 0; rank < merges.size(); ++rank) {
-    const auto [left, right] = merges[rank];
-    const int32_t merged = ids.at(tokens[static_cast<size_t>(left)].text + tokens[static_cast<size_t>(right)].text);
-    table_.insert(left, right, static_cast<int32_t>(rank), merged);
-  }
   for (int byte = 0; byte < 256; ++byte) {
     const char c = static_cast<char>(byte);
     const auto found = ids.find(bytes_to_letters({&c, 1}));
     byte_ids_[static_cast<size_t>(byte)] = found == ids.end() ? -1 : found->second;
   }
-  if (ignore_merges) {
-    whole_words_.reserve(tokens.size());
-    for (size_t id = 0; id < tokens.size(); ++id) {
-      if (tokens[id].in_model) whole_words_.emplace(tokens[id].bytes, static_cast<int32_t>(id));
-    }
+  table_ = MergeTable(merges.size(), byte_ids_);
+  for (size_t rank = 0; rank < merges.size(); ++rank) {
+    const auto [left, right] = merges[rank];
+    const int32_t merged = ids.at(tokens[static_cast<size_t>(left)].text + tokens[static_cast<size_t>(right)].text);
+    table_.insert(left, right, static_cast<int32_t>(rank), merged);
   }
+  if (ignore_merges) whole_words_ = WordTable(tokens);
   static std::atomic<uint32_t> owners{0};
   cache_owner_ = ++owners;
 }
 
 void BytePairModel::encode_word(std::string_view word, std::vector<int64_t>& out) const {
+  const uint64_t hash = hash_of(word);
   CachedWord* slot = nullptr;
   if (word.size() <= CachedWord::kBytes) {
-    slot = &cache_slot(word, cache_owner_);
+    slot = &cache_slot(hash);
     if (slot->owner == cache_owner_ && std::string_view(slot->bytes.data(), slot->length) == word) {
       out.insert(out.end(), slot->ids.begin(), slot->ids.begin() + slot->count);
       return;
@@ -203,15 +231,18 @@ void BytePairModel::encode_word(std::string_view word, std::vector<int64_t>& out
   }
   thread_local std::vector<int32_t> symbols;
   symbols.clear();
-  const auto whole = ignore_merges ? whole_words_.find(std::string(word)) : whole_words_.end();
-  if (whole != whole_words_.end()) {
-    symbols.push_back(whole->second);
+  if (const int32_t whole = whole_words_.find(word, hash, tokens); whole >= 0) {
+    symbols.push_back(whole);
   } else {
     for (const char c : word) {
       const int32_t id = byte_ids_[static_cast<unsigned char>(c)];
       if (id >= 0) symbols.push_back(id);  // a byte that the vocabulary lacks is dropped, as in `tokenizers`
     }
-    symbols.size() <= kShortWord ? merge_short(symbols) : merge_long(symbols);
+    if (symbols.size() == word.size() && word.size() <= kShortWord) {
+      merge_short(word, symbols);
+    } else {
+      merge_long(symbols);
+    }
   }
   out.insert(out.end(), symbols.begin(), symbols.end());
   if (slot != nullptr && symbols.size() <= CachedWord::kIds) {
@@ -224,10 +255,12 @@ void BytePairModel::encode_word(std::string_view word, std::vector<int64_t>& out
   if (symbols.capacity() > (size_t{1} << 20)) symbols = {};
 }
 
-void BytePairModel::merge_short(std::vector<int32_t>& symbols) const {
+void BytePairModel::merge_short(std::string_view word, std::vector<int32_t>& symbols) const {
   std::array<const MergeTable::Entry*, kShortWord> pairs{};  // pairs[i]: symbols i and i + 1
   const auto look_up = [&](size_t i) { pairs[i] = table_.find(symbols[i], symbols[i + 1]); };
-  for (size_t i = 0; i + 1 < symbols.size(); ++i) look_up(i);
+  for (size_t i = 0; i + 1 < word.size(); ++i) {
+    pairs[i] = table_.find_bytes(static_cast<unsigned char>(word[i]), static_cast<unsigned char>(word[i + 1]));
+  }
   while (symbols.size() > 1) {
     const size_t count = symbols.size() - 1;
     size_t best = count;

@@ -27,17 +27,52 @@ class MergeTable {
     uint64_t pair = kEmpty;
     int32_t rank = 0, merged = 0;
   };
-  explicit MergeTable(size_t merges = 0);
+  using ByteIds = std::array<int32_t, 256>;  // -1: the vocabulary lacks the byte
+  MergeTable() : MergeTable(0, {}) {}
+  MergeTable(size_t merges, const ByteIds& byte_ids);
   void insert(int32_t left, int32_t right, int32_t rank, int32_t merged);
   // Null when the pair never merges.
   const Entry* find(int32_t left, int32_t right) const;
+  // find(byte_ids[left], byte_ids[right]), out of a table that stays in the processor's cache: every word begins as
+  // its bytes.
+  const Entry* find_bytes(unsigned char left, unsigned char right) const {
+    const uint32_t entry = byte_pairs_[size_t{left} << 8 | right];
+    return entry == kNone ? nullptr : &entries_[entry];
+  }
 
  private:
   static constexpr uint64_t kEmpty = ~uint64_t{0};
+  static constexpr uint32_t kNone = ~uint32_t{0};
   size_t slot(uint64_t pair) const { return static_cast<size_t>((pair * 0x9E3779B97F4A7C15U) >> shift_); }
 
   std::vector<Entry> entries_;
+  std::vector<uint32_t> byte_pairs_;               // left * 256 + right -> place in entries_
+  std::unordered_map<int32_t, uint8_t> byte_of_;  // by id
   int shift_ = 0;
+};
+
+struct BytePairToken {
+  std::string text;       // as the file spells it
+  std::string bytes;      // what it stands for
+  bool in_model = false;  // an entry of the vocabulary proper (it may be an added token too)
+  bool added = false;
+  bool special = false;
+};
+
+// Bytes of a whole word -> id of the vocabulary's entry that it is, open addressing. The bytes stay in the tokens.
+class WordTable {
+ public:
+  WordTable() = default;
+  explicit WordTable(const std::vector<BytePairToken>& tokens);
+  // -1 when there is none.
+  int32_t find(std::string_view word, uint64_t hash, const std::vector<BytePairToken>& tokens) const;
+
+ private:
+  struct Entry {
+    uint32_t hash = 0;  // its upper half
+    int32_t id = -1;
+  };
+  std::vector<Entry> entries_;
 };
 
 // Finds added tokens in text: the leftmost, and of those that begin there the longest.
@@ -58,15 +93,7 @@ class AddedTokenTrie {
 };
 
 struct BytePairModel {
-  struct Token {
-    std::string text;       // as the file spells it
-    std::string bytes;      // what it stands for
-    bool in_model = false;  // an entry of the vocabulary proper (it may be an added token too)
-    bool added = false;
-    bool special = false;
-  };
-
-  std::vector<Token> tokens;  // by id; unused ids are empty
+  std::vector<BytePairToken> tokens;  // by id; unused ids are empty
   std::unordered_map<std::string, int32_t> ids;
   std::vector<std::pair<int32_t, int32_t>> merges;  // by rank
   std::vector<BytePairTokenizer::AddedToken> added;
@@ -91,12 +118,13 @@ struct BytePairModel {
   AddedTokenTrie plain_added, normalized_added;
 
  private:
-  void merge_short(std::vector<int32_t>& symbols) const;
+  // `symbols` are the ids of the word's bytes and become those of its tokens.
+  void merge_short(std::string_view word, std::vector<int32_t>& symbols) const;
   void merge_long(std::vector<int32_t>& symbols) const;
 
   MergeTable table_;
-  std::unordered_map<std::string, int32_t> whole_words_;  // by bytes; only with ignore_merges
-  std::array<int32_t, 256> byte_ids_{};
+  WordTable whole_words_;  // only with ignore_merges
+  MergeTable::ByteIds byte_ids_{};
   uint32_t cache_owner_ = 0;
 };
 

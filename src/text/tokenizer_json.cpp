@@ -249,7 +249,7 @@ json to_gguf_metadata(const BytePairModel& model, int64_t rows) {
   std::vector<std::string> tokens, merges;
   std::vector<int> types;
   for (int64_t id = 0; id < rows; ++id) {
-    const BytePairModel::Token none, &token = id < count ? model.tokens[static_cast<size_t>(id)] : none;
+    const BytePairToken none, &token = id < count ? model.tokens[static_cast<size_t>(id)] : none;
     tokens.push_back(token.text.empty() ? concat("[PAD", id, "]") : token.text);
     types.push_back(token.text.empty() ? kUnused : token.special ? kControl : token.added ? kUserDefined : kNormal);
   }

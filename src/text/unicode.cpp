@@ -110,9 +110,9 @@ void decompose(char32_t code_point, bool compatibility, std::u32string& out) {
   for (const char32_t part : found->second.text) decompose(part, compatibility, out);
 }
 
-std::u32string decomposed(std::string_view text, bool compatibility) {
+std::u32string decomposed(std::u32string_view text, bool compatibility) {
   std::u32string out;
-  for (const char32_t code_point : decode_utf8(text)) decompose(code_point, compatibility, out);
+  for (const char32_t code_point : text) decompose(code_point, compatibility, out);
   for (size_t begin = 0; begin < out.size(); ++begin) {
     size_t end = begin;
     while (end < out.size() && combining_class(out[end]) != 0) ++end;
@@ -157,22 +157,58 @@ std::u32string composed(const std::u32string& text) {
   return out;
 }
 
+// By code point: NFC leaves it as it is, whatever stands before it. A text may be cut before such a character and its
+// parts normalised one by one (annex 15, section 9).
+std::vector<bool> settled_in_nfc() {
+  std::vector<bool> settled(0x110000, true);
+  settled[0xFFFD] = false;  // it also stands for an invalid byte
+  std::vector<bool> joins(settled.size());  // composes with, or is ordered among, what stands before it
+  const UnicodeData& data = unicode_data();
+  for (const auto& [pair, both] : data.compositions) joins[pair & 0xFFFFFFFF] = true;
+  for (const auto& [code_point, combining_class] : data.classes) joins[code_point] = combining_class != 0;
+  for (char32_t i = 0; i < kVowels; ++i) joins[kVowel + i] = true;
+  for (char32_t i = 0; i < kTails; ++i) joins[kTail + i] = true;
+  for (const auto& [code_point, decomposition] : data.decompositions) {
+    const std::u32string parts = decomposed({&code_point, 1}, false);
+    settled[code_point] = !joins[parts[0]] && composed(parts) == std::u32string_view(&code_point, 1);
+  }
+  for (size_t i = 0; i < joins.size(); ++i) settled[i] = settled[i] && !joins[i];
+  return settled;
+}
+
 }  // namespace
 
 std::string normalize_nfc(std::string_view text) {
-  // Nothing below U+0300 (lead byte 0xCC) takes part in canonical composition on its own.
-  if (std::none_of(text.begin(), text.end(), [](char c) { return static_cast<unsigned char>(c) >= 0xCC; })) {
-    return std::string(text);
+  static const std::vector<bool> settled = settled_in_nfc();
+  std::string out;
+  size_t done = 0, last_settled = 0;  // `out` is text[0, done) normalised
+  bool pending = false;               // something after text[last_settled] is not settled
+  for (std::string_view rest = text;;) {
+    const size_t here = text.size() - rest.size();
+    const bool at_end = rest.empty();
+    if (!at_end && !settled[take_code_point(rest)]) {
+      pending = true;
+      continue;
+    }
+    if (pending) {
+      out += text.substr(done, last_settled - done);
+      out += encode_utf8(composed(decomposed(decode_utf8(text.substr(last_settled, here - last_settled)), false)));
+      done = here;
+      pending = false;
+    }
+    if (at_end) break;
+    last_settled = here;
   }
-  return encode_utf8(composed(decomposed(text, false)));
+  out += text.substr(done);
+  return out;
 }
 
 std::string normalize_nfkc(std::string_view text) {
-  return encode_utf8(composed(decomposed(text, true)));
+  return encode_utf8(composed(decomposed(decode_utf8(text), true)));
 }
 
 std::string normalize_nfkd(std::string_view text) {
-  return encode_utf8(decomposed(text, true));
+  return encode_utf8(decomposed(decode_utf8(text), true));
 }
 
 std::string lower_case(std::string_view text) {

@@ -43,21 +43,22 @@ void append_utf8(std::string& out, char32_t code_point) {
   }
 }
 
+char32_t take_code_point(std::string_view& text) {
+  const size_t length = sequence_length(text);
+  const auto byte = [&](size_t i) { return static_cast<char32_t>(static_cast<unsigned char>(text[i])); };
+  char32_t code_point = length == 0 ? char32_t{0xFFFD} : byte(0);
+  if (length > 1) {
+    code_point &= 0xFFU >> (length + 1);
+    for (size_t i = 1; i < length; ++i) code_point = code_point << 6 | (byte(i) & 0x3F);
+  }
+  text.remove_prefix(length == 0 ? 1 : length);
+  return code_point;
+}
+
 std::u32string decode_utf8(std::string_view text) {
   std::u32string out;
   out.reserve(text.size());
-  while (!text.empty()) {
-    const size_t length = sequence_length(text);
-    const auto byte = [&](size_t i) { return static_cast<char32_t>(static_cast<unsigned char>(text[i])); };
-    if (length <= 1) {
-      out.push_back(length == 1 ? byte(0) : char32_t{0xFFFD});
-    } else {
-      char32_t code_point = byte(0) & (0xFFU >> (length + 1));
-      for (size_t i = 1; i < length; ++i) code_point = code_point << 6 | (byte(i) & 0x3F);
-      out.push_back(code_point);
-    }
-    text.remove_prefix(length == 0 ? 1 : length);
-  }
+  while (!text.empty()) out.push_back(take_code_point(text));
   return out;
 }
 

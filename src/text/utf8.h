@@ -9,6 +9,8 @@ namespace ichigo {
 
 // Appends the UTF-8 of a code point.
 void append_utf8(std::string& out, char32_t code_point);
+// Takes the first code point off `text` (not empty); an invalid byte is U+FFFD.
+char32_t take_code_point(std::string_view& text);
 // The code points of a text; an invalid byte becomes U+FFFD.
 std::u32string decode_utf8(std::string_view text);
 std::string encode_utf8(std::u32string_view code_points);

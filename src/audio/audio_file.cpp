@@ -173,8 +173,9 @@ Audio read_audio_native(const std::filesystem::path& path, const AudioLimits& li
   check_metadata(descriptor.get(), status.st_size, name);
   SF_INFO info{};
   const Sound sound(sf_open_fd(descriptor.get(), SFM_READ, &info, SF_FALSE));
-  require(sound != nullptr, name, " cannot be read as audio (WAV, FLAC, OGG, MP3); convert it first, for example: ffmpeg -i ",
-          name, " sound.wav (", sf_strerror(nullptr), ")");
+  require(sound != nullptr, name,
+          " cannot be read as audio (WAV, FLAC, OGG, MP3); convert it first, for example: ffmpeg -i ", name,
+          " sound.wav (", sf_strerror(nullptr), ")");
   require(info.channels >= 1 && info.channels <= 256 && info.samplerate >= 1000 && info.samplerate <= 384000, name,
           " has ", info.channels, " channels at ", info.samplerate, " Hz: expected 1 to 256 at 1 to 384 kHz");
   check_complete(descriptor.get(), status.st_size, name);

@@ -17,7 +17,7 @@ FolderLock::FolderLock(const std::filesystem::path& folder) {
   require(descriptor_ >= 0, "cannot open the folder ", folder.string(), ": ", std::strerror(errno));
   if (::flock(descriptor_, LOCK_EX | LOCK_NB) == 0) return;
   ::close(descriptor_);
-  fail(folder.string(), " is being written by another process: wait for its end, or choose another output");
+  fail(folder.string(), " is being written by another process: wait for its end, or name another folder");
 }
 
 FolderLock::~FolderLock() {

@@ -102,7 +102,7 @@ class DecoderTrainer {
   bool run(const TrainOptions& options) {
     int64_t step = resume();
     const int64_t total = recipe_.schedule.total_steps;
-    const int64_t stop = options.stop_after_steps > 0 ? std::min(total, step + options.stop_after_steps) : total;
+    const int64_t stop = options.last_step(step, total);
     if (step < stop) train_steps(step, stop, options.stop_after_seconds);
     if (completed_ == total) write_model();
     group_.barrier();

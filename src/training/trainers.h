@@ -2,6 +2,7 @@
 #pragma once
 #include <c10/core/Device.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <optional>
 
@@ -11,6 +12,10 @@ struct TrainOptions {
   int64_t stop_after_steps = 0;   // 0: to the recipe's end; else stop (with a checkpoint) after so many more steps
   double stop_after_seconds = 0;  // likewise by time
   bool stops_early() const { return stop_after_steps > 0 || stop_after_seconds > 0; }
+  // The step at which a run of `total` steps that stands at `step` ends now.
+  int64_t last_step(int64_t step, int64_t total) const {
+    return stop_after_steps > 0 ? std::min(total, step + stop_after_steps) : total;
+  }
   std::optional<c10::Device> device;  // only a decoder is trained elsewhere than on the processor; none: where it can be
 };
 

@@ -3,6 +3,7 @@
 #include <ATen/ATen.h>
 
 #include <algorithm>
+#include <memory>
 #include <numeric>
 #include <vector>
 
@@ -13,6 +14,7 @@
 #include "training/clip_batches.h"
 #include "training/codebook.h"
 #include "training/ctc_head.h"
+#include "training/trained_encoder.h"
 
 namespace ichigo {
 
@@ -34,14 +36,19 @@ SoundTokenizerScore evaluate_sound_tokenizer(const std::filesystem::path& featur
                                              const std::filesystem::path& tokenizer) {
   const at::NoGradGuard no_gradient;
   const auto [bottleneck, head, phonemes] = load_trained_sound_tokenizer(tokenizer);
-  const FeatureFile file(features, bottleneck->config().width);
+  std::unique_ptr<SoundTokenizer> ear;  // where the encoder was trained, too
+  if (std::filesystem::exists(trained_encoder_file(tokenizer))) {
+    ear = std::make_unique<SoundTokenizer>(load_whisper(trained_encoder_file(tokenizer)).encoder, bottleneck);
+  }
+  const FeatureFile file(features, ear ? ear->encoder().config().n_mels : bottleneck->config().width);
+  const int64_t frames_per_position = ear ? kMelFramesPerPosition : kFramesPerPosition;
   const auto project_out = bottleneck->named_parameters();
   SoundTokenizerScore score;
   auto used = at::zeros({bottleneck->config().codebook_rows}, at::kLong);
   int64_t edits = 0;
   Progress progress("evaluating", static_cast<int64_t>(file.clips().size()), "clips");
   for (const auto& source : file.clips()) {
-    const Clip clip{&file, &source, source.frames / bottleneck->config().downsample, {}};
+    const Clip clip{&file, &source, source.frames / frames_per_position, {}};
     // A phone that the head does not know can only be an error.
     std::vector<int64_t> wanted;
     for (const auto& phone : source.phonemes) {
@@ -49,7 +56,8 @@ SoundTokenizerScore evaluate_sound_tokenizer(const std::filesystem::path& featur
       wanted.push_back(id.empty() ? -1 : id[0]);
     }
     if (clip.length > 0) {
-      const auto projected = bottleneck->project(bottleneck->transform(pooled_features(clip).unsqueeze(0)));
+      const at::Tensor pooled = ear ? pooled_features(*ear, clip) : pooled_features(clip);
+      const auto projected = bottleneck->project(bottleneck->transform(pooled.unsqueeze(0)));
       at::Tensor embedded;
       if (head->config().quantize) {
         const auto codes = bottleneck->quantize(projected);

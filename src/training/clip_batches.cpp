@@ -11,17 +11,16 @@
 
 namespace ichigo {
 namespace {
-constexpr int64_t kPool = 2;          // 50 Hz -> 25 Hz
 constexpr double kLengthJitter = 12;  // positions by which the order within an epoch is shaken
 }  // namespace
 
 std::vector<Clip> usable_clips(const std::vector<FeatureFile>& files, const PhonemeSet& phonemes, int64_t longest,
-                               int64_t* left_out) {
+                               int64_t* left_out, int64_t frames_per_position) {
   std::vector<Clip> clips;
   *left_out = 0;
   for (const auto& file : files) {
     for (const auto& source : file.clips()) {
-      Clip clip{&file, &source, source.frames / kPool, phonemes.encode(source.phonemes, true)};
+      Clip clip{&file, &source, source.frames / frames_per_position, phonemes.encode(source.phonemes, true)};
       const bool short_enough = longest == 0 || clip.length <= longest;
       if (short_enough && !clip.phonemes.empty() && ctc_positions(clip.phonemes) <= clip.length) {
         clips.push_back(std::move(clip));
@@ -34,14 +33,14 @@ std::vector<Clip> usable_clips(const std::vector<FeatureFile>& files, const Phon
 }
 
 at::Tensor encoder_frames(const Clip& clip) {
-  return clip.file->features(*clip.source).narrow(0, 0, clip.length * kPool).to(at::kFloat);
+  return clip.file->features(*clip.source).narrow(0, 0, clip.length * kFramesPerPosition).to(at::kFloat);
 }
 
 at::Tensor pooled_features(const Clip& clip) {
-  return encoder_frames(clip).unflatten(0, {clip.length, kPool}).mean(1);
+  return encoder_frames(clip).unflatten(0, {clip.length, kFramesPerPosition}).mean(1);
 }
 
-ClipBatch make_batch(const std::vector<const Clip*>& clips) {
+ClipBatch make_batch(const std::vector<const Clip*>& clips, const std::function<at::Tensor(const Clip&)>& pooled) {
   require(!clips.empty(), "a batch needs at least one clip");
   ClipBatch batch;
   batch.clips = clips;
@@ -49,7 +48,7 @@ ClipBatch make_batch(const std::vector<const Clip*>& clips) {
   std::vector<int64_t> lengths, phonemes, phoneme_lengths;
   std::vector<at::Tensor> features;
   for (const Clip* clip : clips) {
-    features.push_back(pooled_features(*clip));
+    features.push_back(pooled(*clip));
     lengths.push_back(clip->length);
     phonemes.insert(phonemes.end(), clip->phonemes.begin(), clip->phonemes.end());
     phoneme_lengths.push_back(static_cast<int64_t>(clip->phonemes.size()));

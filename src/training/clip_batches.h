@@ -1,9 +1,10 @@
-// Batches of cached encoder features: clips of like length together, in an order that a seed decides.
+// Batches of clips out of feature files: clips of like length together, in an order that a seed decides.
 // Not here: reading the files (data/feature_file).
 #pragma once
 #include <ATen/core/Tensor.h>
 
 #include <cstdint>
+#include <functional>
 #include <vector>
 
 #include "data/feature_file.h"
@@ -27,16 +28,21 @@ struct ClipBatch {
   at::Tensor phoneme_lengths;  // int64 [batch]
 };
 
+inline constexpr int64_t kFramesPerPosition = 2;     // of the encoder's output: 50 Hz -> 25 Hz
+inline constexpr int64_t kMelFramesPerPosition = 4;  // of log mel power
+
 // The clips of all files that have phonemes which fit into their length, and at most `longest` positions (0: any
 // number), in the order of the files. `left_out` counts the others. Phones that are not in the set are left out of
 // their clip.
 std::vector<Clip> usable_clips(const std::vector<FeatureFile>& files, const PhonemeSet& phonemes, int64_t longest,
-                               int64_t* left_out);
+                               int64_t* left_out, int64_t frames_per_position = kFramesPerPosition);
 // What the encoder gave for the clip, at its own 50 Hz: float32 [2 x length, width].
 at::Tensor encoder_frames(const Clip& clip);
 // [length, width] float32: the same averaged over pairs of frames.
 at::Tensor pooled_features(const Clip& clip);
-ClipBatch make_batch(const std::vector<const Clip*>& clips);
+// `pooled`: what gives a clip's features, [length, width].
+ClipBatch make_batch(const std::vector<const Clip*>& clips,
+                     const std::function<at::Tensor(const Clip&)>& pooled = pooled_features);
 
 // An endless sequence of batches; each epoch has every clip once.
 class ClipSampler {

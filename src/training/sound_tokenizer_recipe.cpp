@@ -28,6 +28,13 @@ SoundTokenizerRecipe SoundTokenizerRecipe::read(const std::filesystem::path& pat
   recipe.schedule = ScheduleConfig::read(node, {2e-3, 60, 0, 0.02});
   recipe.optimizer = OptimizerConfig::read(node, {.beta2 = 0.98});
 
+  if (node.has("encoder")) {
+    RecipeNode encoder = node.child("encoder");
+    recipe.encoder = encoder.path("whisper");
+    recipe.encoder_learning_rate = encoder.number("learning_rate", recipe.encoder_learning_rate);
+    encoder.finish();
+  }
+
   RecipeNode losses = node.child("losses");
   recipe.ctc = losses.number("ctc", recipe.ctc);
   recipe.commitment = losses.number("commitment", recipe.commitment);
@@ -85,6 +92,9 @@ SoundTokenizerRecipe SoundTokenizerRecipe::read(const std::filesystem::path& pat
   require(
       recipe.start.empty() || (recipe.reads_back() && recipe.ctc == 0 && recipe.commitment == 0 && recipe.usage == 0),
       where, "\"start\" keeps the codes as they are: only the losses cross_entropy, kl and mse may be above 0");
+  require(recipe.encoder_learning_rate >= 0, where, "the encoder's \"learning_rate\" must be 0 or more");
+  require(recipe.encoder.empty() || !recipe.reads_back(), where,
+          "an \"encoder\" that is trained hears for ctc alone: cross_entropy, kl and mse must be 0");
   require(recipe.usage_temperature > 0, where, "\"usage_temperature\" must be above 0");
   require(!decoder || !recipe.whisper.empty(), where, "the losses cross_entropy and kl need \"whisper\", its weights");
   try {
@@ -102,7 +112,7 @@ SoundTokenizerRecipe SoundTokenizerRecipe::read(const std::filesystem::path& pat
 std::string SoundTokenizerRecipe::fingerprint() const {
   std::vector<std::string> files;
   for (const auto& file : features) files.push_back(file.string());
-  return nlohmann::json{
+  nlohmann::json values = {
       {"features", files},
       {"start", start.string()},
       {"seed", seed},
@@ -116,8 +126,9 @@ std::string SoundTokenizerRecipe::fingerprint() const {
        {codebook.decay, codebook.dead_share, codebook.start_share, static_cast<double>(codebook.kmeans_iterations)}},
       {"tokenizer", tokenizer.to_json()},
       {"head", {head.width, head.layers, head.kernel}},
-      {"dropout", head.dropout}}
-      .dump();
+      {"dropout", head.dropout}};
+  if (!encoder.empty()) values["encoder"] = {encoder.string(), encoder_learning_rate};
+  return values.dump();
 }
 
 }  // namespace ichigo

@@ -20,6 +20,7 @@
 #include "training/checkpoint.h"
 #include "training/clip_batches.h"
 #include "training/metrics.h"
+#include "training/trained_encoder.h"
 #include "training/trainers.h"
 #include "training/whisper_objective.h"
 #include "weights/base_weights.h"
@@ -34,9 +35,9 @@ constexpr int64_t kWindowPositions = 750;  // of Whisper's 30 s: more its decode
 // Keys of the independent random streams.
 enum Stream : uint64_t { kModelStream = 1, kHeadStream, kOrderStream, kStepStream, kKmeansStream, kPcaStream };
 
-std::vector<FeatureFile> open_features(const SoundTokenizerRecipe& recipe) {
+std::vector<FeatureFile> open_features(const SoundTokenizerRecipe& recipe, int64_t width) {
   std::vector<FeatureFile> files;
-  for (const auto& path : recipe.features) files.emplace_back(path, recipe.tokenizer.width);
+  for (const auto& path : recipe.features) files.emplace_back(path, width);
   return files;
 }
 
@@ -53,9 +54,13 @@ class SoundTokenizerTrainer {
   explicit SoundTokenizerTrainer(SoundTokenizerRecipe recipe)
       : recipe_(std::move(recipe)),
         type_(fast_dtype(at::kCPU)),
-        files_(open_features(recipe_)),
+        encoder_(recipe_.encoder.empty() ? nullptr
+                                         : std::make_unique<TrainedEncoder>(resolve_base(recipe_.encoder),
+                                                                            recipe_.tokenizer, recipe_.optimizer)),
+        files_(open_features(recipe_, encoder_ ? encoder_->bands() : recipe_.tokenizer.width)),
         phonemes_(all_phonemes(files_)),
-        clips_(usable_clips(files_, phonemes_, recipe_.reads_back() ? kWindowPositions : 0, &left_out_)),
+        clips_(usable_clips(files_, phonemes_, encoder_ || recipe_.reads_back() ? kWindowPositions : 0, &left_out_,
+                            encoder_ ? kMelFramesPerPosition : kFramesPerPosition)),
         sampler_(clips_, static_cast<int64_t>(recipe_.batch_seconds * kPositionsPerSecond), stream(kOrderStream)),
         bottleneck_(recipe_.tokenizer),
         head_(head_config()),
@@ -86,10 +91,10 @@ class SoundTokenizerTrainer {
     std::fprintf(stderr, "%zu clips, %.2f hours, %zu phones, %.1f million parameters; %lld clips left out\n",
                  clips_.size(), seconds / 3600, static_cast<size_t>(phonemes_.size() - 1),
                  static_cast<double>(parameter_count_) / 1e6, static_cast<long long>(left_out_));
-    train_steps(options.stop_after_steps > 0 ? std::min(total, step_ + options.stop_after_steps) : total,
-                options.stop_after_seconds);
+    train_steps(options.last_step(step_, total), options.stop_after_seconds);
     if (step_ < total) return false;
     save_bottleneck(recipe_.output / "sound_tokenizer.safetensors", bottleneck_);
+    if (encoder_) encoder_->save(recipe_.output);
     if (recipe_.ctc > 0) save_ctc_head(recipe_.output, head_, phonemes_);
     std::fprintf(stderr, "the sound tokenizer is in %s\n", recipe_.output.c_str());
     return true;
@@ -128,11 +133,18 @@ class SoundTokenizerTrainer {
   std::string begun_from() const {
     std::string marks;
     for (const auto& file : files_) marks += concat(file.hash(), " ");
+    if (encoder_) marks += encoder_->began_as();
     if (!fixed_codes()) return marks;
     for (const auto& item : bottleneck_.named_parameters()) {
       if (!behind_the_codes(item.key())) marks += mark_of(item.value()) + " ";
     }
     return marks;
+  }
+
+  at::Tensor pooled(const Clip& clip) const {
+    if (!encoder_) return pooled_features(clip);
+    const at::AutoGradMode gradients(at::GradMode::is_enabled() && recipe_.encoder_learning_rate > 0);
+    return encoder_->hear(clip);
   }
 
   CtcHeadConfig head_config() const {
@@ -180,7 +192,7 @@ class SoundTokenizerTrainer {
     constexpr int64_t kClips = 2000, kPositions = 20;
     std::vector<at::Tensor> pieces;
     for (int64_t i = 0; i < kClips; ++i) {
-      const auto features = pooled_features(clips_[random.below(clips_.size())]);
+      const auto features = pooled(clips_[random.below(clips_.size())]);
       const int64_t count = std::min(kPositions, features.size(0));
       const auto begin = static_cast<int64_t>(random.below(features.size(0) - count + 1));
       pieces.push_back(features.narrow(0, begin, count));
@@ -197,7 +209,7 @@ class SoundTokenizerTrainer {
     std::vector<at::Tensor> vectors;
     int64_t count = 0;
     for (const size_t i : order) {
-      vectors.push_back(bottleneck_.project(bottleneck_.transform(pooled_features(clips_[i]).to(type_))));
+      vectors.push_back(bottleneck_.project(bottleneck_.transform(pooled(clips_[i]).to(type_))));
       if ((count += vectors.back().size(0)) >= recipe_.kmeans_vectors) break;
     }
     codebook_.start(at::cat(vectors), random);
@@ -287,7 +299,7 @@ class SoundTokenizerTrainer {
       const auto step_start = Clock::now();
       if (recipe_.quantize && step_ >= quantize_from && !codebook_.started() && !fixed_codes()) start_codebook();
       at::manual_seed(Random::keyed(stream(kStepStream), step_, uint64_t{1}).next());
-      const ClipBatch batch = make_batch(sampler_.next());
+      const ClipBatch batch = make_batch(sampler_.next(), [this](const Clip& clip) { return pooled(clip); });
       Losses losses = forward(batch);
       const double loss = losses.total.item<double>();
       require(std::isfinite(loss), "the loss of step ", step_,
@@ -296,10 +308,17 @@ class SoundTokenizerTrainer {
       optimizer_->accumulate();
       const double rate = learning_rate(recipe_.schedule, step_);
       const double norm = optimizer_->step(rate);
+      auto& line = losses.values;
+      if (encoder_ && recipe_.encoder_learning_rate > 0) {
+        encoder_->optimizer().accumulate();
+        line["encoder_gradient_norm"] =
+            encoder_->optimizer().step(rate * recipe_.encoder_learning_rate / recipe_.schedule.peak);
+      }
       const double seconds = seconds_since(step_start);
       const auto positions = batch.lengths.sum().item<double>();
-      const double gflops = 6e-9 * static_cast<double>(parameter_count_) * positions / seconds;
-      auto& line = losses.values;
+      const double weights = static_cast<double>(parameter_count_) +
+                             (encoder_ ? static_cast<double>(kFramesPerPosition * encoder_->parameters()) : 0);
+      const double gflops = 6e-9 * weights * positions / seconds;
       line["step"] = step_;
       line["loss"] = loss;
       line["learning_rate"] = rate;
@@ -323,6 +342,7 @@ class SoundTokenizerTrainer {
     checkpoint.step = step_;
     checkpoint.tensors = optimizer_->state();
     checkpoint.tensors.merge(codebook_.state());
+    if (encoder_) checkpoint.tensors.merge(encoder_->optimizer().state());
     checkpoint.values = {{"recipe", recipe_.fingerprint()},
                          {"begun_from", begun_from()},
                          {"epoch", sampler_.epoch()},
@@ -336,6 +356,7 @@ class SoundTokenizerTrainer {
     require_same_beginning(recipe_.output, *checkpoint, begun_from());
     optimizer_->load_state(checkpoint->tensors);
     codebook_.load_state(checkpoint->tensors);
+    if (encoder_) encoder_->optimizer().load_state(checkpoint->tensors);
     sampler_.seek(checkpoint->values.at("epoch"), checkpoint->values.at("position"));
     step_ = checkpoint->step;
     std::fprintf(stderr, "going on from step %lld\n", static_cast<long long>(step_));
@@ -343,6 +364,7 @@ class SoundTokenizerTrainer {
 
   SoundTokenizerRecipe recipe_;
   at::ScalarType type_;
+  std::unique_ptr<TrainedEncoder> encoder_;  // null where it is frozen and its output is in the files
   std::vector<FeatureFile> files_;
   PhonemeSet phonemes_;
   int64_t left_out_ = 0, parameter_count_ = 0, step_ = 0;

@@ -1,4 +1,5 @@
-// Trains the sound tokenizer's bottleneck on cached features of a frozen Whisper encoder. Objectives, each with a
+// Trains the sound tokenizer's bottleneck on cached features of a frozen Whisper encoder, or the encoder with it.
+// Objectives, each with a
 // weight of its own: phonemes read off the codes by CTC; WhisperSpeech's own (vq_stoks.py: cross entropy of the
 // transcript and KL to the teacher, through Whisper's frozen decoder); commitment to the codes. Much cheaper than
 // WhisperSpeech's, and a good beginning for it: the squared error of the features that are made from the codes.
@@ -23,6 +24,10 @@ struct SoundTokenizerRecipe {
   // trained, by mse, cross_entropy and kl.
   std::filesystem::path start;
   std::filesystem::path whisper;  // only for cross_entropy and kl
+  // An encoder that is trained, too: `features` are log mel power then. Its learning rate follows the others' schedule
+  // to a peak of its own; 0 leaves it as it is.
+  std::filesystem::path encoder;
+  double encoder_learning_rate = 1e-4;
   uint64_t seed = 0;
   double batch_seconds = 100;  // of speech, padding included
   int64_t checkpoint_steps = 50;

@@ -21,6 +21,7 @@
 #include "training/checkpoint.h"
 #include "training/metrics.h"
 #include "training/streaming_tokenizer_recipe.h"
+#include "training/trained_encoder.h"
 #include "training/trainers.h"
 
 namespace ichigo {
@@ -79,8 +80,7 @@ class StreamingTokenizerTrainer {
                  static_cast<long long>(left_out_));
     const int64_t total = recipe_.schedule.total_steps;
     if (step_ < total) {
-      train_steps(options.stop_after_steps > 0 ? std::min(total, step_ + options.stop_after_steps) : total,
-                  options.stop_after_seconds);
+      train_steps(options.last_step(step_, total), options.stop_after_seconds);
     } else {
       save_encoder_of_now();
     }
@@ -195,11 +195,7 @@ class StreamingTokenizerTrainer {
   std::string begun_from() const {
     std::string marks;
     for (const auto& file : files_) marks += concat(file->hash(), " ");
-    marks += mark_of(teacher_.bottleneck().codebook());
-    for (const auto& item : teacher_.encoder().named_parameters()) {
-      if (item.key().starts_with("ln_post")) marks += " " + mark_of(item.value());
-    }
-    return marks;
+    return marks + mark_of(teacher_.bottleneck().codebook()) + mark_of(teacher_.encoder());
   }
 
   // A checkpoint, and the encoder as it is now.
@@ -216,10 +212,7 @@ class StreamingTokenizerTrainer {
   }
 
   void save_encoder_of_now() const {
-    WhisperEncoder encoder(student_->config());
-    const auto masters = optimizer_->master_weights();
-    for (auto& item : encoder.named_parameters()) item.value().set_data(masters.at(item.key()));
-    save_encoder(recipe_.output / kEncoderFile, encoder, at::kFloat);
+    save_trained_encoder(recipe_.output / kEncoderFile, student_->config(), optimizer_->master_weights());
   }
 
   void resume() {

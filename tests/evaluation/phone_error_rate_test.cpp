@@ -9,6 +9,7 @@
 #include "data/feature_file.h"
 #include "models/sound_tokenizer.h"
 #include "training/ctc_head.h"
+#include "training/tiny_encoder.h"
 
 namespace ichigo {
 namespace {
@@ -57,6 +58,16 @@ TEST(PhoneErrorRate, OfAHeadThatHearsNothingIsOne) {
   EXPECT_EQ(score.clips, 3);
   EXPECT_EQ(score.codes_used, 1);
   EXPECT_NEAR(score.codebook_perplexity, 1, 1e-9);
+
+  // With an encoder of its own the same frames are log mel power, four to a position.
+  test::write_tiny_encoder(folder / "whisper.safetensors");
+  EXPECT_THROW(evaluate_sound_tokenizer(folder / "clips", folder.path()), Error);
+  const auto power = at::randn({60, 80}).to(at::kBFloat16);
+  write_file(folder / "clips.features", {static_cast<const char*>(power.const_data_ptr()), power.nbytes()});
+  const auto own = evaluate_sound_tokenizer(folder / "clips", folder.path());
+  EXPECT_EQ(own.phone_error_rate, 1);
+  EXPECT_EQ(own.clips, 3);
+  EXPECT_EQ(own.codes_used, 1);
 }
 
 }  // namespace

@@ -20,6 +20,8 @@
 #include "temporary_folder.h"
 #include "training/clip_batches.h"
 #include "training/code_spelling.h"
+#include "training/tiny_encoder.h"
+#include "training/trained_encoder.h"
 #include "training/trainers.h"
 
 namespace ichigo {
@@ -32,15 +34,16 @@ constexpr const char* kNames = "bdfhkl";  // of the phones, in the order of Phon
 constexpr const char* kRecipeVariable = "ICHIGO_TEST_RECIPE";
 
 // Of each phone, then of silence.
-at::Tensor phone_directions() {
+at::Tensor phone_directions(int64_t width = kWidth) {
   at::manual_seed(11);
-  return 3 * at::randn({kPhones + 1, kWidth});
+  return 3 * at::randn({kPhones + 1, width});
 }
 
 // Clips in which each phone is a direction of the features, held for a few positions, with silence between.
-void write_features(const fs::path& path, int64_t count) {
+void write_features(const fs::path& path, int64_t count, int64_t width = kWidth,
+                    int64_t frames_per_position = kFramesPerPosition) {
   Random random(5);
-  const auto directions = phone_directions();
+  const auto directions = phone_directions(width);
   std::vector<at::Tensor> all;
   std::string list;
   int64_t offset = 0;
@@ -48,8 +51,8 @@ void write_features(const fs::path& path, int64_t count) {
     FeatureClip clip;
     std::vector<at::Tensor> frames;
     const auto hold = [&](int64_t which) {
-      const auto positions = 2 * (2 + static_cast<int64_t>(random.below(3)));
-      frames.push_back(directions[which].expand({positions, kWidth}) + 0.3 * at::randn({positions, kWidth}));
+      const auto held = frames_per_position * (2 + static_cast<int64_t>(random.below(3)));
+      frames.push_back(directions[which].expand({held, width}) + 0.3 * at::randn({held, width}));
     };
     hold(kPhones);
     for (int64_t i = 0; i < 3 + index % 4; ++i) {
@@ -206,6 +209,43 @@ TEST(SoundTokenizerTrainer, AKilledRunEndsBitIdentical) {
   expect_same_model(folder.path() / "whole", folder.path() / "killed");
 }
 
+TEST(SoundTokenizerTrainer, TrainsTheEncoderToo) {
+  const test::TemporaryFolder folder;
+  const auto whisper = folder.path() / "start.safetensors";
+  test::write_tiny_encoder(whisper);
+  write_features(folder.path() / "clips", 60, 80, kMelFramesPerPosition);
+  const auto with_encoder = [&](const char* output, const char* rate) {
+    return write_recipe(folder.path(), output,
+                        concat("encoder: {whisper: ", whisper.string(), ", learning_rate: ", rate, "}\n"), 12);
+  };
+  train(with_encoder("whole", "5e-4"));
+  train(with_encoder("frozen", "0"));
+  const auto recipe = with_encoder("parts", "5e-4");
+  for (const int64_t steps : {4, 3, 30}) {  // before k-means, across it, to the end
+    TrainOptions options;
+    options.stop_after_steps = steps;
+    train(recipe, options);
+  }
+  expect_same_model(folder.path() / "whole", folder.path() / "parts");
+  const auto encoder = [&](const char* run) { return read_file(trained_encoder_file(folder.path() / run)); };
+  EXPECT_TRUE(encoder("whole") == encoder("parts"));
+  EXPECT_TRUE(encoder("frozen") == read_file(whisper));
+  EXPECT_FALSE(encoder("whole") == read_file(whisper));
+
+  const auto whole = read_metrics(folder.path() / "whole"), frozen = read_metrics(folder.path() / "frozen");
+  EXPECT_EQ(whole[1].at("ctc"), frozen[1].at("ctc"));  // the first step's learning rate is 0
+  EXPECT_GT(whole[1].at("encoder_gradient_norm").get<double>(), 0);
+  EXPECT_LT(whole[3].at("ctc").get<double>(), frozen[3].at("ctc").get<double>() - 0.2);
+
+  // What it hears with is what was trained: the head reads the codes of the two files together.
+  const auto ear = SoundTokenizer::load(folder.path() / "whole", trained_encoder_file(folder.path() / "whole"));
+  EXPECT_EQ(ear.encode(std::vector<float>(16000, 0.1F)).size(), 25U);
+  std::string text = read_file(recipe);
+  text.replace(text.find("usage: 0.1"), 10, "mse: 1");
+  write_file(recipe, text);
+  EXPECT_CONTAINS(test::error_of([&] { train(recipe); }), "hears for ctc alone");
+}
+
 TEST(SoundTokenizerTrainer, LearnsWithoutQuantisingForComparison) {
   const test::TemporaryFolder folder;
   write_features(folder.path() / "clips", 60);
@@ -307,6 +347,7 @@ TEST(SoundTokenizerTrainer, NamesWhatIsWrongWithARecipe) {
   EXPECT_NE(message("quantise: true\n").find("quantize"), std::string::npos);  // the nearest known key
   EXPECT_NE(message("start: x\n").find("keeps the codes"), std::string::npos);
   EXPECT_NE(message("clip: -1\n").find("clip"), std::string::npos);
+  EXPECT_NE(message("encoder: {whisper: x, learning_rate: -1}\n").find("0 or more"), std::string::npos);
   EXPECT_NE(message("whisper: x\nbeta2: 3\n").find("beta"), std::string::npos);
 }
 

@@ -12,6 +12,7 @@
 #include "data/feature_file.h"
 #include "models/sound_tokenizer.h"
 #include "temporary_folder.h"
+#include "training/tiny_encoder.h"
 #include "training/trainers.h"
 
 namespace ichigo {
@@ -20,18 +21,7 @@ namespace {
 namespace fs = std::filesystem;
 
 void write_teacher(const fs::path& folder) {
-  at::manual_seed(3);
-  WhisperConfig config;
-  config.n_audio_state = 64;
-  config.n_audio_head = 1;
-  config.n_audio_layer = 2;
-  WhisperEncoder encoder(config);
-  for (auto& item : encoder.named_parameters()) {
-    const bool norm = item.key().find("ln") != std::string::npos;
-    item.value().set_data(norm ? at::full(item.value().sizes(), item.key().ends_with("weight") ? 1.0 : 0.0)
-                               : at::randn(item.value().sizes()) * 0.15);
-  }
-  save_encoder(folder / "whisper.safetensors", encoder, at::kFloat);
+  test::write_tiny_encoder(folder / "whisper.safetensors");
   SoundTokenizerConfig shape;
   shape.codes = shape.mask_code = 32;
   shape.codebook_rows = 33;

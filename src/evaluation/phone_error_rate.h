@@ -16,7 +16,8 @@ struct SoundTokenizerScore {
 int64_t edit_distance(std::span<const int64_t> from, std::span<const int64_t> to);
 
 // `features` as FeatureFile (no ending); `tokenizer`: a folder that `ichigo train` wrote (sound_tokenizer.safetensors,
-// ctc_head.safetensors, ctc_head.json; with whisper.safetensors, its own encoder, features are log mel power). Greedy CTC on each clip by itself. Throws Error.
+// ctc_head.safetensors, ctc_head.json; with whisper.safetensors, its own encoder, features are log mel power). Greedy
+// CTC on each clip by itself. Throws Error.
 SoundTokenizerScore evaluate_sound_tokenizer(const std::filesystem::path& features,
                                              const std::filesystem::path& tokenizer);
 

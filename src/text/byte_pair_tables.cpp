@@ -46,8 +46,8 @@ const MergeTable::Entry* MergeTable::find(int32_t left, int32_t right) const {
 
 WordTable::WordTable(const std::vector<BytePairToken>& tokens) : entries_(std::bit_ceil(2 * tokens.size() + 2)) {
   for (size_t id = 0; id < tokens.size(); ++id) {
-    if (!tokens[id].in_model || find(tokens[id].bytes, hash_of_word(tokens[id].bytes), tokens) >= 0) continue;
     const uint64_t hash = hash_of_word(tokens[id].bytes);
+    if (!tokens[id].in_model || find(tokens[id].bytes, hash, tokens) >= 0) continue;
     size_t i = hash & (entries_.size() - 1);
     while (entries_[i].id >= 0) i = (i + 1) & (entries_.size() - 1);
     entries_[i] = {static_cast<uint32_t>(hash >> 32), static_cast<int32_t>(id)};

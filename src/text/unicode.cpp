@@ -179,6 +179,10 @@ std::vector<bool> settled_in_nfc() {
 }  // namespace
 
 std::string normalize_nfc(std::string_view text) {
+  // Nothing below U+0300 (lead byte 0xCC) takes part in canonical composition on its own: no tables for such a text.
+  if (std::none_of(text.begin(), text.end(), [](char c) { return static_cast<unsigned char>(c) >= 0xCC; })) {
+    return std::string(text);
+  }
   static const std::vector<bool> settled = settled_in_nfc();
   std::string out;
   size_t done = 0, last_settled = 0;  // `out` is text[0, done) normalised

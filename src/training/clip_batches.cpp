@@ -36,8 +36,13 @@ at::Tensor encoder_frames(const Clip& clip) {
   return clip.file->features(*clip.source).narrow(0, 0, clip.length * kFramesPerPosition).to(at::kFloat);
 }
 
+at::Tensor pool_frames(const at::Tensor& frames, int64_t length) {
+  const at::Tensor whole = frames.narrow(0, 0, length * kFramesPerPosition).to(at::kFloat);
+  return whole.unflatten(0, {length, kFramesPerPosition}).mean(1);
+}
+
 at::Tensor pooled_features(const Clip& clip) {
-  return encoder_frames(clip).unflatten(0, {clip.length, kFramesPerPosition}).mean(1);
+  return pool_frames(clip.file->features(*clip.source), clip.length);
 }
 
 ClipBatch make_batch(const std::vector<const Clip*>& clips, const std::function<at::Tensor(const Clip&)>& pooled) {

@@ -36,6 +36,8 @@ inline constexpr int64_t kMelFramesPerPosition = 4;  // of log mel power
 // their clip.
 std::vector<Clip> usable_clips(const std::vector<FeatureFile>& files, const PhonemeSet& phonemes, int64_t longest,
                                int64_t* left_out, int64_t frames_per_position = kFramesPerPosition);
+// Encoder output [at least 2 x length, width] -> float32 [length, width], pairs of frames averaged.
+at::Tensor pool_frames(const at::Tensor& frames, int64_t length);
 // What the encoder gave for the clip, at its own 50 Hz: float32 [2 x length, width].
 at::Tensor encoder_frames(const Clip& clip);
 // [length, width] float32: the same averaged over pairs of frames.

@@ -141,9 +141,11 @@ class SoundTokenizerTrainer {
     return marks;
   }
 
+  bool trains_encoder() const { return encoder_ && recipe_.encoder_learning_rate > 0; }
+
   at::Tensor pooled(const Clip& clip) const {
     if (!encoder_) return pooled_features(clip);
-    const at::AutoGradMode gradients(at::GradMode::is_enabled() && recipe_.encoder_learning_rate > 0);
+    const at::AutoGradMode gradients(at::GradMode::is_enabled() && trains_encoder());
     return encoder_->hear(clip);
   }
 
@@ -309,7 +311,7 @@ class SoundTokenizerTrainer {
       const double rate = learning_rate(recipe_.schedule, step_);
       const double norm = optimizer_->step(rate);
       auto& line = losses.values;
-      if (encoder_ && recipe_.encoder_learning_rate > 0) {
+      if (trains_encoder()) {
         encoder_->optimizer().accumulate();
         line["encoder_gradient_norm"] =
             encoder_->optimizer().step(rate * recipe_.encoder_learning_rate / recipe_.schedule.peak);
@@ -317,7 +319,7 @@ class SoundTokenizerTrainer {
       const double seconds = seconds_since(step_start);
       const auto positions = batch.lengths.sum().item<double>();
       const double weights = static_cast<double>(parameter_count_) +
-                             (encoder_ ? static_cast<double>(kFramesPerPosition * encoder_->parameters()) : 0);
+                             (trains_encoder() ? static_cast<double>(kFramesPerPosition * encoder_->parameters()) : 0);
       const double gflops = 6e-9 * weights * positions / seconds;
       line["step"] = step_;
       line["loss"] = loss;

@@ -45,18 +45,10 @@ class StreamingTokenizerTrainer {
       : recipe_(std::move(recipe)),
         teacher_(SoundTokenizer::load(recipe_.tokenizer, recipe_.whisper)),
         student_(load_student(recipe_)),
-        student_tokenizer_(student_, load_bottleneck(recipe_.tokenizer)) {
+        student_tokenizer_(student_, load_bottleneck(recipe_.tokenizer)),
+        optimizer_(optimizer_of(*student_, teacher_.encoder(), recipe_.optimizer)) {
     require(!teacher_.streaming(), recipe_.whisper.string(), ": the teacher must be an encoder that sees whole clips");
     for (auto& parameter : student_tokenizer_.bottleneck().parameters()) parameter.set_requires_grad(false);
-    AdamW::NamedParameters parameters;
-    std::map<std::string, at::Tensor> masters;
-    const auto exact = teacher_.encoder().named_parameters();
-    for (auto& item : student_->named_parameters()) {
-      item.value().set_requires_grad(true);
-      parameters.emplace_back(item.key(), item.value());
-      masters.emplace(item.key(), *exact.find(item.key()));
-    }
-    optimizer_ = std::make_unique<AdamW>(std::move(parameters), recipe_.optimizer, masters);
     const int64_t longest = kWindowFrames - teacher_.config().tail_frames - 4;
     for (const auto& path : recipe_.speech) {
       files_.push_back(std::make_unique<FeatureFile>(path, teacher_.encoder().config().n_mels));
@@ -147,7 +139,7 @@ class StreamingTokenizerTrainer {
         at::kl_div(at::log_softmax(cosines / recipe_.temperature, -1), wanted_shares, at::Reduction::Sum);
     const at::Tensor distance = (1 - (heard * wanted).sum(-1)).sum();
     (kl * recipe_.kl + distance * recipe_.distance).backward();
-    optimizer_->accumulate();
+    optimizer_.accumulate();
     sums.kl += kl.item<double>();
     sums.distance += distance.item<double>();
     sums.agreeing += (cosines.argmax(-1) == codes).sum().item<int64_t>();
@@ -171,7 +163,7 @@ class StreamingTokenizerTrainer {
       require(std::isfinite(kl), "the loss of step ", step_,
               " is not finite; lower learning_rate: the newest checkpoint is kept");
       const double rate = learning_rate(recipe_.schedule, step_);
-      const double norm = optimizer_->step(rate, 1 / codes);
+      const double norm = optimizer_.step(rate, 1 / codes);
       const double agreement = static_cast<double>(sums.agreeing) / codes;
       const double speed = static_cast<double>(sums.mel_frames) / kMelFramesPerSecond / seconds_since(step_start);
       log.write({{"step", step_},
@@ -202,7 +194,7 @@ class StreamingTokenizerTrainer {
   void save() const {
     Checkpoint checkpoint;
     checkpoint.step = step_;
-    checkpoint.tensors = optimizer_->state();
+    checkpoint.tensors = optimizer_.state();
     checkpoint.values = {{"recipe", recipe_.fingerprint()},
                          {"begun_from", begun_from()},
                          {"epoch", epoch_},
@@ -212,14 +204,14 @@ class StreamingTokenizerTrainer {
   }
 
   void save_encoder_of_now() const {
-    save_trained_encoder(recipe_.output / kEncoderFile, student_->config(), optimizer_->master_weights());
+    save_trained_encoder(recipe_.output / kEncoderFile, student_->config(), optimizer_.master_weights());
   }
 
   void resume() {
     const auto checkpoint = load_newest_checkpoint(recipe_.output, recipe_.fingerprint());
     if (!checkpoint) return;
     require_same_beginning(recipe_.output, *checkpoint, begun_from());
-    optimizer_->load_state(checkpoint->tensors);
+    optimizer_.load_state(checkpoint->tensors);
     plan(checkpoint->values.at("epoch"), checkpoint->values.at("position"));
     step_ = checkpoint->step;
     std::fprintf(stderr, "going on from step %lld\n", static_cast<long long>(step_));
@@ -229,11 +221,11 @@ class StreamingTokenizerTrainer {
   SoundTokenizer teacher_;
   std::shared_ptr<WhisperEncoder> student_;
   SoundTokenizer student_tokenizer_;
+  AdamW optimizer_;
   std::vector<std::unique_ptr<FeatureFile>> files_;
   std::vector<SpeechClip> clips_;
   std::vector<size_t> order_;
   int64_t left_out_ = 0, step_ = 0, epoch_ = 0, position_ = 0;
-  std::unique_ptr<AdamW> optimizer_;
 };
 
 }  // namespace

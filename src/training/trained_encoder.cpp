@@ -7,29 +7,22 @@
 #include "training/checkpoint.h"
 
 namespace ichigo {
-namespace {
 
-// Parameters in the type that is fast here, their optimiser's masters as the file has them.
-AdamW optimizer_of(WhisperEncoder& encoder, const std::filesystem::path& whisper, const OptimizerConfig& config) {
-  const auto exact = load_whisper(whisper, at::kFloat, /*with_decoder=*/false).encoder;
-  const auto masters = exact->named_parameters();
+AdamW optimizer_of(WhisperEncoder& encoder, const WhisperEncoder& exact, const OptimizerConfig& config) {
+  const auto weights = exact.named_parameters();
   Optimizer::NamedParameters parameters;
-  Optimizer::Masters values;
+  Optimizer::Masters masters;
   for (auto& item : encoder.named_parameters()) {
     item.value().set_requires_grad(true);
     parameters.emplace_back(item.key(), item.value());
-    values.emplace(item.key(), *masters.find(item.key()));
+    masters.emplace(item.key(), *weights.find(item.key()));
   }
-  return {std::move(parameters), config, values};
+  return {std::move(parameters), config, masters};
 }
-
-}  // namespace
 
 at::Tensor pooled_features(const SoundTokenizer& ear, const Clip& clip) {
   const at::Tensor power = clip.file->features(*clip.source).t().to(at::kFloat).contiguous();
-  const at::Tensor frames = ear.features(StreamingLogMel::normalize(power))[0];
-  const int64_t pool = ear.config().downsample;
-  return frames.narrow(0, 0, clip.length * pool).unflatten(0, {clip.length, pool}).to(at::kFloat).mean(1);
+  return pool_frames(ear.features(StreamingLogMel::normalize(power))[0], clip.length);
 }
 
 std::string mark_of(const WhisperEncoder& encoder) {
@@ -56,7 +49,8 @@ TrainedEncoder::TrainedEncoder(const std::filesystem::path& whisper, const Sound
     : ear_(load_whisper(whisper, fast_dtype(at::kCPU), /*with_decoder=*/false).encoder,
            std::make_shared<Bottleneck>(tokenizer)),
       began_as_(mark_of(ear_.encoder())),
-      optimizer_(optimizer_of(ear_.encoder(), whisper, optimizer)) {
+      optimizer_(optimizer_of(ear_.encoder(), *load_whisper(whisper, at::kFloat, /*with_decoder=*/false).encoder,
+                              optimizer)) {
   for (const auto& parameter : ear_.encoder().parameters()) parameters_ += parameter.numel();
 }
 

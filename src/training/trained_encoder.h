@@ -14,6 +14,8 @@ namespace ichigo {
 // What the ear's encoder makes of a clip of log mel power, as pooled_features gives it from a file of encoder output:
 // float32 [length, width].
 at::Tensor pooled_features(const SoundTokenizer& ear, const Clip& clip);
+// For an encoder's parameters, in whatever type is fast, from now on with gradients; the masters begin as `exact`'s.
+AdamW optimizer_of(WhisperEncoder& encoder, const WhisperEncoder& exact, const OptimizerConfig& config);
 // Tells encoders apart by what they hold.
 std::string mark_of(const WhisperEncoder& encoder);
 // Writes an encoder of this shape with the weights that an optimiser has for it, in float32.

@@ -47,7 +47,7 @@ RunSummary summarize_run(const std::filesystem::path& run) {
   for (const auto& line : lines) {
     const int64_t tokens = line.value("tokens", summary.tokens);
     const double rate = line.value("tokens_per_s", 0.0);
-    if (rate > 0) summary.seconds += static_cast<double>(tokens - summary.tokens) / rate;
+    summary.seconds += line.value("seconds", rate > 0 ? static_cast<double>(tokens - summary.tokens) / rate : 0.0);
     summary.tokens = tokens;
     summary.peak_learning_rate = std::max(summary.peak_learning_rate, line.value("learning_rate", 0.0));
     summary.validation_loss = line.value("validation_loss", summary.validation_loss);
@@ -60,8 +60,9 @@ std::string run_table(const std::vector<RunSummary>& runs) {
   table << "| run | steps | tokens | hours | peak learning rate | loss, first and last " << kMeanOver
         << " steps | validation loss | share of the matrix peak |\n|---|---|---|---|---|---|---|---|\n";
   for (const auto& run : runs) {
-    table << "| " << run.name << " | " << run.steps << " | " << number("%.2f M", static_cast<double>(run.tokens) / 1e6)
-          << " | " << number("%.2f", run.seconds / 3600) << " | " << number("%.2g", run.peak_learning_rate) << " | "
+    table << "| " << run.name << " | " << run.steps << " | "
+          << (run.tokens > 0 ? number("%.2f M", static_cast<double>(run.tokens) / 1e6) : "") << " | "
+          << number("%.2f", run.seconds / 3600) << " | " << number("%.2g", run.peak_learning_rate) << " | "
           << number("%.3f", run.first_loss) << ", " << number("%.3f", run.last_loss) << " | "
           << (run.validation_loss > 0 ? number("%.3f", run.validation_loss) : "") << " | "
           << (run.matrix_peak_gflops > 0 ? number("%.0f %%", 100 * run.gflops / run.matrix_peak_gflops) : "") << " |\n";
@@ -69,7 +70,7 @@ std::string run_table(const std::vector<RunSummary>& runs) {
   return table.str();
 }
 
-void plot_runs(const std::vector<std::filesystem::path>& runs, const std::filesystem::path& file) {
+void plot_runs(const std::vector<std::filesystem::path>& runs, RunOrder order, const std::filesystem::path& file) {
   std::ostringstream data, plot;
   int64_t first = 0;
   for (size_t i = 0; i < runs.size(); ++i) {
@@ -81,11 +82,10 @@ void plot_runs(const std::vector<std::filesystem::path>& runs, const std::filesy
     data << "EOD\n";
     plot << (i > 0 ? ", " : "plot ") << "$run" << i << " smooth bezier linewidth 2 title \""
          << summarize_run(runs[i]).name << "\" noenhanced";
-    first += lines.back().at("step").get<int64_t>() + 1;
+    if (order == RunOrder::kOneAfterAnother) first += lines.back().at("step").get<int64_t>() + 1;
   }
   draw_plot(file, 900, 420,
-            data.str() + "set grid\nset xlabel 'step'\nset ylabel 'loss per token of the text'\nset key right top\n" +
-                plot.str() + "\n");
+            data.str() + "set grid\nset xlabel 'step'\nset ylabel 'loss'\nset key right top\n" + plot.str() + "\n");
 }
 
 }  // namespace ichigo

@@ -1,4 +1,4 @@
-// What training runs came to, read from their own metrics: a table, and their loss curves one behind another.
+// What training runs came to, read from their own metrics: a table, and their loss curves in one picture.
 #pragma once
 #include <filesystem>
 #include <string>
@@ -7,12 +7,12 @@
 namespace ichigo {
 
 struct RunSummary {
-  std::string name;  // the run's folder
-  int64_t steps = 0, tokens = 0;
-  double seconds = 0;                  // of computing, without pauses between two sittings
+  std::string name;               // the run's folder
+  int64_t steps = 0, tokens = 0;  // tokens: 0 where the run has no text
+  double seconds = 0;             // of computing, without pauses between two sittings
   double peak_learning_rate = 0;
-  double first_loss = 0, last_loss = 0;  // means over the first and the last 50 steps
-  double validation_loss = 0;          // the last one; 0: none
+  double first_loss = 0, last_loss = 0;       // means over the first and the last 50 steps
+  double validation_loss = 0;                 // the last one; 0: none
   double gflops = 0, matrix_peak_gflops = 0;  // means over all steps; 0: not measured
 };
 
@@ -20,7 +20,9 @@ struct RunSummary {
 RunSummary summarize_run(const std::filesystem::path& run);
 // A Markdown table, one line a run.
 std::string run_table(const std::vector<RunSummary>& runs);
-// The loss over the steps, a run behind the other, as SVG. Throws Error without gnuplot.
-void plot_runs(const std::vector<std::filesystem::path>& runs, const std::filesystem::path& file);
+// Whether each run went on from the one before, or all had the same beginning.
+enum class RunOrder { kOneAfterAnother, kSideBySide };
+// The loss over the steps of all runs as SVG. Throws Error without gnuplot.
+void plot_runs(const std::vector<std::filesystem::path>& runs, RunOrder order, const std::filesystem::path& file);
 
 }  // namespace ichigo

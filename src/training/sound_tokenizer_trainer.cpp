@@ -325,6 +325,7 @@ class SoundTokenizerTrainer {
       line["loss"] = loss;
       line["learning_rate"] = rate;
       line["gradient_norm"] = norm;
+      line["seconds"] = seconds;
       line["times_real_time"] = positions / kPositionsPerSecond / seconds;
       line["gflops"] = gflops;
       line["matrix_peak_gflops"] = peak;

@@ -14,8 +14,12 @@ TEST(RunTable, SumsUpWhatTheMetricsSay) {
   const test::TemporaryFolder folder;
   MetricsLog log(folder / "stage1", 0);
   for (int step = 0; step < 120; ++step) {
-    nlohmann::json line = {{"step", step},   {"loss", step < 50 ? 4.0 : 2.0},   {"learning_rate", step == 7 ? 1e-3 : 1e-4},
-                           {"gflops", 300},  {"tokens", 1000 * (step + 1)},     {"tokens_per_s", step < 60 ? 500 : 250},
+    nlohmann::json line = {{"step", step},
+                           {"loss", step < 50 ? 4.0 : 2.0},
+                           {"learning_rate", step == 7 ? 1e-3 : 1e-4},
+                           {"gflops", 300},
+                           {"tokens", 1000 * (step + 1)},
+                           {"tokens_per_s", step < 60 ? 500 : 250},
                            {"matrix_peak_gflops", 400}};
     if (step == 100) line["validation_loss"] = 2.5;
     log.write(line);
@@ -32,8 +36,20 @@ TEST(RunTable, SumsUpWhatTheMetricsSay) {
   EXPECT_NE(run_table({run, run}).find("| stage1 | 120 | 0.12 M | 0.10 | 0.001 | 4.000, 2.000 | 2.500 | 75 % |\n"),
             std::string::npos)
       << run_table({run});
-  plot_runs({folder / "stage1", folder / "stage1"}, folder / "loss.svg");
+  plot_runs({folder / "stage1", folder / "stage1"}, RunOrder::kOneAfterAnother, folder / "loss.svg");
   EXPECT_NE(read_file(folder / "loss.svg").find("<svg"), std::string::npos);
+  plot_runs({folder / "stage1", folder / "stage1"}, RunOrder::kSideBySide, folder / "beside.svg");
+  EXPECT_NE(read_file(folder / "loss.svg").find("> 250<"), std::string::npos) << "the axis of 120 steps behind 120";
+  EXPECT_EQ(read_file(folder / "beside.svg").find("> 250<"), std::string::npos);
+}
+
+TEST(RunTable, TellsTheTimeOfRunsWithoutText) {
+  const test::TemporaryFolder folder;
+  MetricsLog log(folder / "codes", 0);
+  for (int step = 0; step < 4; ++step) log.write({{"step", step}, {"loss", 1.5}, {"seconds", 450}});
+  EXPECT_NE(run_table({summarize_run(folder / "codes")}).find("| codes | 4 |  | 0.50 | 0 | 1.500, 1.500 |  |  |\n"),
+            std::string::npos)
+      << run_table({summarize_run(folder / "codes")});
 }
 
 TEST(RunTable, SaysWhatIsMissing) {

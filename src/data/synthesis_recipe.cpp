@@ -79,11 +79,7 @@ AugmentationConfig read_augmentation(RecipeNode node) {
     *value = node.number(key, *value);
   }
   node.finish();
-  try {
-    config.validate();
-  } catch (const Error& error) {
-    fail(node.where(), ": ", error.what());
-  }
+  node.validate(config);
   return config;
 }
 

@@ -70,8 +70,7 @@ DecoderRecipe DecoderRecipe::read(const std::filesystem::path& path) {
   recipe.mixture = sources(node, "mixture");
   recipe.validation = sources(node, "validation");
   node.finish();
-  recipe.schedule.validate();
-  recipe.optimizer.validate();
+  node.validate(recipe.schedule, recipe.optimizer);
   for (const auto& [name, value] : {std::pair{"codes", recipe.codes},
                                     {"step_tokens", recipe.step_tokens},
                                     {"batch_tokens", recipe.batch_tokens},

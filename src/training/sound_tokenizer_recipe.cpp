@@ -97,15 +97,7 @@ SoundTokenizerRecipe SoundTokenizerRecipe::read(const std::filesystem::path& pat
           "an \"encoder\" that is trained hears for ctc alone: cross_entropy, kl and mse must be 0");
   require(recipe.usage_temperature > 0, where, "\"usage_temperature\" must be above 0");
   require(!decoder || !recipe.whisper.empty(), where, "the losses cross_entropy and kl need \"whisper\", its weights");
-  try {
-    recipe.schedule.validate();
-    recipe.optimizer.validate();
-    recipe.codebook.validate();
-    recipe.tokenizer.validate();
-    recipe.head.validate();
-  } catch (const Error& error) {
-    fail(where, error.what());
-  }
+  node.validate(recipe.schedule, recipe.optimizer, recipe.codebook, recipe.tokenizer, recipe.head);
   return recipe;
 }
 

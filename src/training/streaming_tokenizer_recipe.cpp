@@ -44,27 +44,21 @@ StreamingTokenizerRecipe StreamingTokenizerRecipe::read(const std::filesystem::p
   require(recipe.kl >= 0 && recipe.distance >= 0 && recipe.kl + recipe.distance > 0, where,
           "the weights of the losses must be 0 or more, and one of them above 0");
   require(recipe.blocks.any(), where, "\"blocks\" must have 1 or more \"frames\"");
-  try {
-    recipe.schedule.validate();
-    recipe.optimizer.validate();
-  } catch (const Error& error) {
-    fail(where, error.what());
-  }
+  node.validate(recipe.schedule, recipe.optimizer);
   return recipe;
 }
 
 std::string StreamingTokenizerRecipe::fingerprint() const {
   std::vector<std::string> files;
   for (const auto& file : speech) files.push_back(file.string());
-  return nlohmann::json{
-      {"speech", files},
-      {"teacher", {tokenizer.string(), whisper.string()}},
-      {"seed", seed},
-      {"batch", {batch_seconds, later_share}},
-      {"losses", {kl, distance, temperature}},
-      {"blocks", {blocks.frames, blocks.look_ahead, blocks.context}},
-      {"schedule", schedule.values()},
-      {"optimizer", optimizer.values()}}
+  return nlohmann::json{{"speech", files},
+                        {"teacher", {tokenizer.string(), whisper.string()}},
+                        {"seed", seed},
+                        {"batch", {batch_seconds, later_share}},
+                        {"losses", {kl, distance, temperature}},
+                        {"blocks", {blocks.frames, blocks.look_ahead, blocks.context}},
+                        {"schedule", schedule.values()},
+                        {"optimizer", optimizer.values()}}
       .dump();
 }
 

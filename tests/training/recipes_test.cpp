@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <cstdlib>
+#include <fstream>
 
 #include "base/recipe.h"
 #include "environment.h"
@@ -41,6 +42,20 @@ TEST(Recipes, AllThatTrainCanBeRead) {
   }
   EXPECT_GE(decoders, 8);
   EXPECT_GE(others, 4);
+}
+
+// Values that stand in configurations of their own are refused with the recipe's name, too.
+TEST(Recipes, AreNamedByWhatTheirValuesAreRefusedWith) {
+  const test::TemporaryFolder folder;
+  const auto extended = [&](const std::string& name, const std::string& key) {
+    const auto path = folder / name;
+    std::ofstream(path) << "extends: " << (kRecipes / name).string() << "\n" << key << "\n";
+    return path;
+  };
+  const auto decoder = extended("mini_decoder_stage1.yaml", "learning_rate: -1");
+  EXPECT_TRUE(test::error_of([&] { DecoderRecipe::read(decoder); }).starts_with(decoder.string() + ": "));
+  const auto tokenizer = extended("mini_sound_tokenizer.yaml", "beta2: 2");
+  EXPECT_TRUE(test::error_of([&] { SoundTokenizerRecipe::read(tokenizer); }).starts_with(tokenizer.string() + ": "));
 }
 
 // What `mini_test_inaudible` measures with is in nobody's training, also not under speech.

@@ -15,8 +15,8 @@ namespace {
 using nlohmann::ordered_json;
 
 constexpr double kGiB = 1024.0 * 1024 * 1024;
-// Of the measured peak: SmolLM2-135M on the processor (docs/benchmarks.md). Of a stated one: Ichigo's stage 1, which took 45
-// hours on ten A6000 of 155 TFLOP/s (arXiv 2410.15316, Table 1), by the work of recipes/ichigo_8b_stage1.yaml.
+// Of the measured peak: SmolLM2-135M on the processor (docs/benchmarks.md). Of a stated one: Ichigo's stage 1, which
+// took 45 hours on ten A6000 of 155 TFLOP/s (arXiv 2410.15316, Table 1), by the work of recipes/ichigo_8b_stage1.yaml.
 constexpr double kMeasuredShare = 0.74, kStatedShare = 0.4;
 
 struct Speed {

@@ -21,7 +21,7 @@
 namespace ichigo {
 namespace {
 
-constexpr int64_t kBlockFrames = 16384;
+constexpr int64_t kBlockValues = 16384;  // of all channels together, decoded at once
 
 class Descriptor {
  public:
@@ -166,7 +166,7 @@ struct MemoryFile {
 Audio read_audio_native(const std::filesystem::path& path, const AudioLimits& limits) {
   const std::string name = path.string();
   const Descriptor descriptor(path);
-  struct stat status {};
+  struct stat status{};
   require(::fstat(descriptor.get(), &status) == 0 && S_ISREG(status.st_mode), name, " is not a regular file");
   require(status.st_size > 0, name, " is empty: an audio file (WAV, FLAC, OGG, MP3) was expected");
 
@@ -184,8 +184,8 @@ Audio read_audio_native(const std::filesystem::path& path, const AudioLimits& li
 
   Audio audio;
   audio.rate = info.samplerate;
-  std::vector<float> block(static_cast<size_t>(kBlockFrames * info.channels));
-  while (const sf_count_t frames = sf_readf_float(sound.get(), block.data(), kBlockFrames)) {
+  std::vector<float> block(kBlockValues);
+  while (const sf_count_t frames = sf_readf_float(sound.get(), block.data(), kBlockValues / info.channels)) {
     require(frames > 0, name, " cannot be decoded: ", sf_strerror(sound.get()));
     for (sf_count_t frame = 0; frame < frames; ++frame) {
       float sum = 0;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <limits>
 #include <sstream>
 
 #include "base/error.h"
@@ -71,8 +72,9 @@ std::string run_table(const std::vector<RunSummary>& runs) {
 }
 
 void plot_runs(const std::vector<std::filesystem::path>& runs, RunOrder order, const std::filesystem::path& file) {
-  std::ostringstream data, plot;
+  std::ostringstream data, axes, plot;
   int64_t first = 0;
+  double best = std::numeric_limits<double>::infinity();
   for (size_t i = 0; i < runs.size(); ++i) {
     const auto lines = steps_with_loss(runs[i]);
     data << "$run" << i << " << EOD\n";
@@ -80,12 +82,15 @@ void plot_runs(const std::vector<std::filesystem::path>& runs, RunOrder order, c
       data << first + line.at("step").get<int64_t>() << ' ' << line.at("loss").get<double>() << '\n';
     }
     data << "EOD\n";
-    plot << (i > 0 ? ", " : "plot ") << "$run" << i << " smooth bezier linewidth 2 title \""
-         << summarize_run(runs[i]).name << "\" noenhanced";
+    const RunSummary summary = summarize_run(runs[i]);
+    best = std::min(best, summary.last_loss);
+    plot << (i > 0 ? ", " : "plot ") << "$run" << i << " smooth bezier linewidth 2 title \"" << summary.name
+         << "\" noenhanced";
     if (order == RunOrder::kOneAfterAnother) first += lines.back().at("step").get<int64_t>() + 1;
   }
-  draw_plot(file, 900, 420,
-            data.str() + "set grid\nset xlabel 'step'\nset ylabel 'loss'\nset key right top\n" + plot.str() + "\n");
+  axes << "set grid\nset xlabel 'step'\nset ylabel 'loss'\nset key right top\n";
+  if (order == RunOrder::kSideBySide && best > 0) axes << "set yrange [*:" << 3 * best << "]\n";
+  draw_plot(file, 900, 420, data.str() + axes.str() + plot.str() + "\n");
 }
 
 }  // namespace ichigo

@@ -22,7 +22,8 @@ RunSummary summarize_run(const std::filesystem::path& run);
 std::string run_table(const std::vector<RunSummary>& runs);
 // Whether each run went on from the one before, or all had the same beginning.
 enum class RunOrder { kOneAfterAnother, kSideBySide };
-// The loss over the steps of all runs as SVG. Throws Error without gnuplot.
+// The loss over the steps of all runs as SVG; side by side only what is below three times the best end, because runs
+// with the same beginning end close together. Throws Error without gnuplot.
 void plot_runs(const std::vector<std::filesystem::path>& runs, RunOrder order, const std::filesystem::path& file);
 
 }  // namespace ichigo

@@ -43,6 +43,17 @@ TEST(RunTable, SumsUpWhatTheMetricsSay) {
   EXPECT_EQ(read_file(folder / "beside.svg").find("> 250<"), std::string::npos);
 }
 
+TEST(RunTable, ShowsWhereRunsSideBySideEnd) {
+  const test::TemporaryFolder folder;
+  MetricsLog log(folder / "run", 0);
+  for (int step = 0; step < 120; ++step) log.write({{"step", step}, {"loss", step < 10 ? 1000.0 : 2.0}});
+  plot_runs({folder / "run"}, RunOrder::kOneAfterAnother, folder / "loss.svg");
+  plot_runs({folder / "run"}, RunOrder::kSideBySide, folder / "beside.svg");
+  EXPECT_NE(read_file(folder / "loss.svg").find("> 1000<"), std::string::npos);
+  EXPECT_EQ(read_file(folder / "beside.svg").find("> 1000<"), std::string::npos);
+  EXPECT_NE(read_file(folder / "beside.svg").find("> 6<"), std::string::npos) << "three times the end";
+}
+
 TEST(RunTable, TellsTheTimeOfRunsWithoutText) {
   const test::TemporaryFolder folder;
   MetricsLog log(folder / "codes", 0);

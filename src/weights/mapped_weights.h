@@ -20,7 +20,8 @@ struct StoredTensor {
   std::optional<BlockType> blocks;
 };
 
-// No weight has more dimensions; checked before a shape is copied, since one of a few bytes may be shared by many.
+// No weight has more dimensions; checked before a shape is copied, since one of a few bytes may be shared by many, and
+// before a tensor has it, which takes minutes for 32,000 dimensions.
 constexpr size_t kMaxRank = 8;
 // "[2, 3]"
 std::string shape_text(const std::vector<int64_t>& shape);

@@ -11,7 +11,8 @@ namespace {
 
 using Kind = PickleValue::Kind;
 
-constexpr size_t kMaxValues = 1'000'000;  // one byte of a pickle can make an object
+// One byte of a pickle can make an object, and one or two put it onto the stack or into a container.
+constexpr size_t kMaxValues = 1'000'000, kMaxStack = 65'536, kMaxItems = 262'144;
 
 class Machine {
  public:
@@ -28,7 +29,16 @@ class Machine {
     pickle_.values.emplace_back().kind = kind;
     return pickle_.values.back();
   }
-  void push(PickleValue& value) { stack_.push_back(&value); }
+  void push(PickleValue& value) {
+    check_depth();
+    stack_.push_back(&value);
+  }
+  void check_depth() {
+    if (stack_.size() + marks_.size() >= kMaxStack) reader_.error("the pickle's stack is deeper than ", kMaxStack);
+  }
+  void check_items(size_t added) {
+    if ((items_ += added) > kMaxItems) reader_.error("the pickle's containers hold more than ", kMaxItems, " objects");
+  }
   void push_integer(int64_t integer, Kind kind = Kind::kInteger) {
     PickleValue& value = make(kind);
     value.integer = integer;
@@ -54,6 +64,7 @@ class Machine {
     return items;
   }
   void push_tuple(std::vector<PickleValue*> items) {
+    check_items(items.size());
     PickleValue& tuple = make(Kind::kTuple);
     tuple.items = std::move(items);
     push(tuple);
@@ -62,6 +73,7 @@ class Machine {
     PickleValue* target = pop();
     if (target->kind != kind) reader_.error("the pickle adds items to what is no container for them");
     if (kind == Kind::kDictionary && items.size() % 2 != 0) reader_.error("a dictionary's key has no value");
+    check_items(items.size());
     target->items.insert(target->items.end(), items.begin(), items.end());
     push(*target);
   }
@@ -147,6 +159,7 @@ class Machine {
   std::vector<PickleValue*> stack_;
   std::vector<size_t> marks_;
   std::unordered_map<uint32_t, PickleValue*> memo_;
+  size_t items_ = 0;  // of all containers
 };
 
 void Machine::step() {
@@ -161,6 +174,7 @@ void Machine::step() {
       pickle_.root = pop();
       break;
     case '(':
+      check_depth();
       marks_.push_back(stack_.size());
       break;
     case '0':

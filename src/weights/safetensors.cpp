@@ -27,6 +27,7 @@ constexpr std::pair<std::string_view, at::ScalarType> kTypes[] = {
 std::vector<int64_t> parse_sizes(const json& entry, const char* key, const std::string& where) {
   const auto found = entry.find(key);
   require(found != entry.end() && found->is_array(), where, " has no list \"", key, "\"");
+  require(found->size() <= kMaxRank, where, ": \"", key, "\" has ", found->size(), " entries, more than ", kMaxRank);
   std::vector<int64_t> sizes;
   for (const json& size : *found) {
     require(size.is_number_unsigned() && size.get<uint64_t>() <= uint64_t{1} << 48, where, ": \"", key, "\" holds ",

@@ -97,6 +97,8 @@ TEST(Safetensors, RefusesHostileHeaders) {
   expect_refused("{" + entry("a", R"("shape":[2],"data_offsets":[0,8])") + "}", 8, "dtype");
   expect_refused("{" + entry("a", R"("dtype":"F32","data_offsets":[0,8])") + "}", 8, "shape");
   expect_refused("{" + entry("a", R"("dtype":"F32","shape":[-2],"data_offsets":[0,8])") + "}", 8, "not a size");
+  expect_refused("{" + entry("a", R"("dtype":"F32","shape":[1,1,1,1,1,1,1,1,2],"data_offsets":[0,8])") + "}", 8,
+                 "has 9 entries");
   expect_refused(
       "{" + entry("a", R"("dtype":"F32","shape":[4294967296,4294967296,4294967296],"data_offsets":[0,8])") + "}", 8,
       "impossible");

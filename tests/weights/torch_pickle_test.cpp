@@ -149,7 +149,16 @@ TEST(TorchPickle, SharedPartsDoNotMultiply) {
   for (int i = 0; i < 1000; ++i) list += "h" + std::string(1, '\0');
   expect_refused(saved("\x80\2}" + text("a") + list + "es."), "too large");
   // Objects of one byte each.
-  expect_refused(saved("\x80\2" + std::string(1100000, 'N') + "."), "more than 1000000 objects");
+  const auto many = [](std::string_view codes, int times) {
+    std::string text;
+    for (int i = 0; i < times; ++i) text += codes;
+    return text;
+  };
+  expect_refused(saved("\x80\2" + many("N0", 1100000) + "."), "more than 1000000 objects");
+  expect_refused(saved("\x80\2" + many("N", 70000) + "."), "stack is deeper than 65536");
+  expect_refused(saved("\x80\2" + many("(", 70000) + "."), "stack is deeper than 65536");
+  expect_refused(saved("\x80\2]Nq" + std::string(1, '\0') + "a" + many("h" + std::string(1, '\0') + "a", 270000) + "."),
+                 "hold more than 262144 objects");
   const std::string zero("K\0", 2), ones = "K\1K\1K\1K\1K\1K\1K\1K\1K\1";
   expect_refused(saved(with_tensor(zero, ones, ones)), "9 dimensions");
 }

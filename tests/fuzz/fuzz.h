@@ -1,10 +1,13 @@
 // What the fuzzers share: the bytes as a file, and what a reader may do with a broken one.
 #pragma once
+#include <sanitizer/allocator_interface.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <cstdio>
 #include <cstdlib>
 #include <filesystem>
 #include <string>
@@ -43,11 +46,31 @@ class InputFile {
 
 // A reader either succeeds or throws Error; anything else ends the fuzzer.
 template <typename Action>
-int expect_error_or_success(Action action) {
+void expect_error_or_success(Action action) {
   try {
     action();
   } catch (const Error&) {
   }
+}
+
+inline std::atomic<size_t> largest_allocation = SIZE_MAX;  // bytes
+
+inline void check_allocation(const volatile void* /*at*/, size_t size) {
+  const size_t largest = largest_allocation.exchange(SIZE_MAX);  // none counts while this one is reported
+  if (size > largest) std::fprintf(stderr, "an allocation of %zu bytes, where %zu are allowed\n", size, largest);
+  must(size <= largest);
+  largest_allocation = largest;
+}
+
+// Calls what reads an input of `size` bytes. No allocation may be larger than four times that and `fixed`, the bytes
+// that the reader takes at most for tables and buffers of its own.
+template <typename Action>
+int read_input(size_t size, size_t fixed, Action read) {
+  static const int watched = __sanitizer_install_malloc_and_free_hooks(check_allocation, [](const volatile void*) {});
+  must(watched > 0);
+  largest_allocation = 4 * size + fixed;
+  expect_error_or_success(read);
+  largest_allocation = SIZE_MAX;
   return 0;
 }
 

@@ -25,7 +25,11 @@ class AppendFile {
     if (path.has_parent_path()) fs::create_directories(path.parent_path());
     descriptor_ = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644);
     check(descriptor_ >= 0);
-    require(::flock(descriptor_, LOCK_EX | LOCK_NB) == 0, path.string(), " is being written by another process");
+    if (::flock(descriptor_, LOCK_EX | LOCK_NB) == 0) return;
+    const int error = errno;
+    ::close(descriptor_);
+    require(error != EWOULDBLOCK, path.string(), " is being written by another process: wait for its end");
+    fail("cannot lock ", path.string(), ": ", std::strerror(error));
   }
   ~AppendFile() {
     if (descriptor_ >= 0) ::close(descriptor_);
@@ -89,11 +93,12 @@ class FrameFile {
   FrameFile(const fs::path& output, int64_t width) : data_(output.string() + ".features"), width_(width) {}
   int64_t frames() const { return frames_; }
   // Counts the frames of a row that the list has. After a power cut the list may have reached the disk before the
-  // data: false.
+  // data: false. Throws Error where there is nothing at all: the file was taken away.
   bool take(int64_t frames) {
-    if (frames > data_.size() / bytes_per_frame() - frames_) return false;
-    frames_ += frames;
-    return true;
+    const bool there = frames <= data_.size() / bytes_per_frame() - frames_;
+    require(there || data_.size() > 0, "its features are not in ", data_.path().string());
+    if (there) frames_ += frames;
+    return there;
   }
   // Forgets what no row has taken.
   void cut() { data_.cut(frames_ * bytes_per_frame()); }
@@ -193,7 +198,9 @@ class AudioOutput : public SynthesisOutput {
         concat("path\ttext\tanswer\ttranscript\tvoice", dialogues_ ? "\tearlier\tearlier_text" : "");
     const int64_t lines = keep_whole_lines(list_, [&](int64_t line, std::string_view text) {
       if (line == 0) require(text == header, "its header is not ours");
-      return line == 0 || fs::exists(synthesis_audio_path(output_, line - 1));
+      const bool there = line == 0 || fs::exists(synthesis_audio_path(output_, line - 1));
+      require(there || line > 1, synthesis_audio_path(output_, 0).string(), " is not there");
+      return there;
     });
     if (lines == 0) list_.write(header + "\n");
     rows_ = std::max<int64_t>(lines - 1, 0);

@@ -150,6 +150,7 @@ Source read_source(RecipeNode& node) {
               ": question and answer must not be empty");
       source.rows.push_back(text_row("instruction", table.at(row, "question"), table.at(row, "answer")));
     }
+    require(!source.rows.empty(), node.path("instructions").string(), " has no row");
   }
   if (node.has("recordings")) {
     ++texts;

@@ -72,26 +72,34 @@ fs::path list_path(const SynthesisRecipe& recipe) {
 }
 
 // Refuses to go on with `rows` that were made by anything else than the same recipe, texts and weights.
-void check_fingerprint(const fs::path& recipe_path, const SynthesisRecipe& recipe, int64_t rows) {
+nlohmann::ordered_json fingerprint(const fs::path& recipe_path, const SynthesisRecipe& recipe) {
   nlohmann::ordered_json print;
   print["recipe"] = concat(stable_hash(recipe_text(recipe_path)));
   print["texts"] = concat(hash_rows(recipe));
   for (const auto& [name, path] : {std::pair{"tokenizer", recipe.tokenizer}, {"whisper", recipe.whisper}}) {
     if (!path.empty()) print[name] = concat(hash_path(path));
   }
-  const fs::path list = list_path(recipe);
-  const fs::path file = fs::path(list).replace_extension().string() + ".fingerprint.json";
-  if (rows > 0) {
-    require(fs::exists(file), list.string(), " has rows, but ", file.string(),
-            ", which says what they were made by, is not there: copy it, too, or choose another output");
-    const auto found = nlohmann::json::parse(read_file(file), nullptr, /*allow_exceptions=*/false);
-    for (const auto& [key, value] : print.items()) {
-      require(found.is_object() && found.contains(key) && found[key] == value, list.string(),
-              " was begun by another run (different ", key, ") than ", recipe_path.string(),
-              " is now; remove it, or choose another output");
-    }
+  return print;
+}
+
+fs::path fingerprint_path(const SynthesisRecipe& recipe) {
+  return list_path(recipe).replace_extension().string() + ".fingerprint.json";
+}
+
+// Before the output is opened, which takes off what does not fit: rows that are there must be this recipe's.
+void check_fingerprint(const fs::path& recipe_path, const SynthesisRecipe& recipe) {
+  const fs::path list = list_path(recipe), file = fingerprint_path(recipe);
+  const int64_t header = recipe.kind == SynthesisKind::kAudio ? 1 : 0;
+  if (!fs::exists(list) || std::ranges::count(read_file(list), '\n') <= header) return;
+  require(fs::exists(file), list.string(), " has rows, but ", file.string(),
+          ", which says what they were made by, is not there: copy it, too, or choose another output");
+  const auto found = nlohmann::json::parse(read_file(file), nullptr, /*allow_exceptions=*/false);
+  const auto expected = fingerprint(recipe_path, recipe);
+  for (const auto& [key, value] : expected.items()) {
+    require(found.is_object() && found.contains(key) && found[key] == value, list.string(),
+            " was begun by another run (different ", key, ") than ", recipe_path.string(),
+            " is now; remove it, or choose another output");
   }
-  write_file(file, print.dump(1) + "\n");
 }
 
 SoundTokenizer load_tokenizer(const SynthesisRecipe& recipe) {
@@ -255,8 +263,9 @@ SynthesizeResult synthesize(const fs::path& recipe_path, const SynthesizeOptions
   const Speaker speaker(recipe);  // first: voices speak in processes split off from this one while it is small
   std::optional<SoundTokenizer> tokenizer;
   if (recipe.hears()) tokenizer.emplace(load_tokenizer(recipe));
+  check_fingerprint(recipe_path, recipe);
   const auto output = open_synthesis_output(recipe, tokenizer ? tokenizer->config().width : kMelBands, first);
-  check_fingerprint(recipe_path, recipe, output->rows());
+  write_file(fingerprint_path(recipe), fingerprint(recipe_path, recipe).dump(1) + "\n");
 
   SynthesizeResult result{output->rows(), last - first, 0, recipe.output};
   require(result.rows <= result.total, recipe.output.string(), " has more rows than the recipe asks for");
@@ -268,7 +277,8 @@ SynthesizeResult synthesize(const fs::path& recipe_path, const SynthesizeOptions
   const auto begin = std::chrono::steady_clock::now();
   try {
     parallel_ordered<SpokenRow>(
-        first + result.rows, first + end, threads, [&](int64_t index, int) { return produce(recipe, speaker, tokenizer, index); },
+        first + result.rows, first + end, threads,
+        [&](int64_t index, int) { return produce(recipe, speaker, tokenizer, index); },
         [&](int64_t, const SpokenRow& row) {
           output->write(row);
           ++result.rows;

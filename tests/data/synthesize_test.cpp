@@ -211,8 +211,8 @@ TEST_F(SynthesizeTest, DialoguesAndNoiseAsAudio) {
     write_file(folder_ / (name + ".yaml"),
                "synthesize: " + kind + "\noutput: " + (folder_ / name).string() + "\nseed: 4\nrows: 6\nsources:\n" +
                    "  - {dialogues: " + ICHIGO_SOURCE_DIR + "/data, turns: 3, share: 2}\n" + "  - {inaudible: " +
-                   ICHIGO_SOURCE_DIR + "/data, as: noise, share: 1}\nnoise: " +
-                   (folder_ / "noise/list.tsv").string() + "\nvoices: [{names: ['flite:kal16', 'flite:awb']}]\n");
+                   ICHIGO_SOURCE_DIR + "/data, as: noise, share: 1}\nnoise: " + (folder_ / "noise/list.tsv").string() +
+                   "\nvoices: [{names: ['flite:kal16', 'flite:awb']}]\n");
     return folder_ / (name + ".yaml");
   };
   run(recipe_of("whole", "audio"));
@@ -262,12 +262,12 @@ TEST_F(SynthesizeTest, DialoguesAndWhatCannotBeUnderstoodAsCodes) {
   SpeechRow length;
   length.sound.assign(37, 1);
   write_file(folder_ / "lengths.jsonl", token_file_line(length));
-  write_file(folder_ / "codes.yaml",
-             "synthesize: codes\noutput: " + (folder_ / "codes").string() + "\nrows: 4\ntokenizer: " +
-                 tokenizer_path.string() + "\nwhisper: " + whisper_path.string() + "\nsources:\n  - {dialogues: " +
-                 ICHIGO_SOURCE_DIR + "/data, turns: 2, share: 1}\n" + "  - {inaudible: " +
-                 ICHIGO_SOURCE_DIR + "/data, as: random_codes, lengths: " +
-                 (folder_ / "lengths.jsonl").string() + ", share: 1}\nvoices: [{names: ['flite:kal16']}]\n");
+  write_file(folder_ / "codes.yaml", "synthesize: codes\noutput: " + (folder_ / "codes").string() +
+                                         "\nrows: 4\ntokenizer: " + tokenizer_path.string() + "\nwhisper: " +
+                                         whisper_path.string() + "\nsources:\n  - {dialogues: " + ICHIGO_SOURCE_DIR +
+                                         "/data, turns: 2, share: 1}\n" + "  - {inaudible: " + ICHIGO_SOURCE_DIR +
+                                         "/data, as: random_codes, lengths: " + (folder_ / "lengths.jsonl").string() +
+                                         ", share: 1}\nvoices: [{names: ['flite:kal16']}]\n");
   run(folder_ / "codes.yaml");
   int random_rows = 0;
   const auto answers = read_inaudible_answers(std::filesystem::path(ICHIGO_SOURCE_DIR) / "data");
@@ -299,9 +299,9 @@ TEST_F(SynthesizeTest, NoiseIsSplitByItsList) {
   write_file(folder_ / "split/list.tsv", list);
   for (const char* split : {"train", "unseen"}) {
     write_file(folder_ / (std::string(split) + ".yaml"),
-               std::string("synthesize: audio\noutput: ") + (folder_ / split).string() + "\nrows: 12\nnoise_split: " +
-                   split + "\nnoise: " + (folder_ / "split/list.tsv").string() + "\nsources:\n  - {inaudible: " +
-                   ICHIGO_SOURCE_DIR + "/data, share: 1}\n");
+               std::string("synthesize: audio\noutput: ") + (folder_ / split).string() +
+                   "\nrows: 12\nnoise_split: " + split + "\nnoise: " + (folder_ / "split/list.tsv").string() +
+                   "\nsources:\n  - {inaudible: " + ICHIGO_SOURCE_DIR + "/data, share: 1}\n");
     run(folder_ / (std::string(split) + ".yaml"));
     int above = 0, below = 0;
     for (int row = 0; row < 12; ++row) {
@@ -318,8 +318,8 @@ TEST_F(SynthesizeTest, NoiseIsSplitByItsList) {
 TEST_F(SynthesizeTest, TextIsNotSpoken) {
   write_file(folder_ / "questions.tsv", "question\tanswer\nWho?\tMe.\nWhere?\tHere.\n");
   write_file(folder_ / "text.yaml", "synthesize: text\noutput: " + (folder_ / "text").string() +
-                                        "\nrows: 6\nsources: [{instructions: " +
-                                        (folder_ / "questions.tsv").string() + ", share: 1}]\n");
+                                        "\nrows: 6\nsources: [{instructions: " + (folder_ / "questions.tsv").string() +
+                                        ", share: 1}]\n");
   run(folder_ / "text.yaml");
   const auto rows = read_token_file(folder_ / "text.jsonl");
   ASSERT_EQ(rows.size(), 6U);
@@ -333,8 +333,8 @@ TEST_F(SynthesizeTest, TextIsNotSpoken) {
 TEST_F(SynthesizeTest, ShardsTogetherAreTheWhole) {
   const auto recipe_of = [&](const std::string& name) {
     write_file(folder_ / (name + ".yaml"),
-               "synthesize: text\noutput: " + (folder_ / name).string() + "\nrows: 11\nsources: [{sentences: " +
-                   (folder_ / "sentences.txt").string() + ", share: 1}]\n");
+               "synthesize: text\noutput: " + (folder_ / name).string() +
+                   "\nrows: 11\nsources: [{sentences: " + (folder_ / "sentences.txt").string() + ", share: 1}]\n");
     return folder_ / (name + ".yaml");
   };
   run(recipe_of("whole"));
@@ -371,8 +371,32 @@ TEST_F(SynthesizeTest, RefusesToGoOnWithAnotherRecipeOrOtherTexts) {
   recipe("out", "audio");
   write_file(folder_ / "sentences.txt", "Another text.\n");
   EXPECT_CONTAINS(error_of([&] { run(path); }), "another run (different texts)");
+  const auto rows = read_file(folder_ / "out/out/list.tsv");
   ASSERT_TRUE(fs::remove(folder_ / "out/out/list.fingerprint.json"));
   EXPECT_CONTAINS(error_of([&] { run(path); }), "list.fingerprint.json, which says what they were made by");
+  EXPECT_EQ(read_file(folder_ / "out/out/list.tsv"), rows);
+}
+
+TEST_F(SynthesizeTest, WhatItRefusesToGoOnWithStaysAsItIs) {
+  ICHIGO_GOLDEN_OR_SKIP(tokenizer_path, "whispervq/seven_language.model");
+  ICHIGO_GOLDEN_OR_SKIP(whisper_path, "whisper/tiny-random.pt");
+  const std::string whisper = "whisper: " + whisper_path.string() + "\n";
+  const std::string weights = "tokenizer: " + tokenizer_path.string() + "\n" + whisper;
+  const auto refused = [&](const fs::path& path, const std::string& part) {
+    const auto before = contents(folder_ / "out");
+    EXPECT_CONTAINS(error_of([&] { run(path); }), part);
+    EXPECT_EQ(contents(folder_ / "out"), before);
+  };
+  // Codes with features now, and features of another width.
+  run(recipe("out", "codes", weights));
+  refused(recipe("out", "codes", weights + "features: true\n"), "another run (different recipe)");
+  fs::remove_all(folder_ / "out");
+  run(recipe("out", "features", whisper));
+  refused(recipe("out", "mel"), "another run (different recipe)");
+  // The features are gone.
+  const auto path = recipe("out", "features", whisper);
+  fs::resize_file(folder_ / "out/out.features", 0);
+  refused(path, "its features are not in ");
 }
 
 TEST_F(SynthesizeTest, ARecipeThatFailedAtOnceMayBeMended) {
@@ -439,18 +463,23 @@ TEST_F(SynthesizeTest, SaysWhatIsWrongWithARecipe) {
   };
   const std::string sentences = (folder_ / "sentences.txt").string();
   const std::string start = "synthesize: audio\noutput: " + (folder_ / "bad").string() + "\n";
-  EXPECT_CONTAINS(error("synthesize: music\noutput: x\n"), "must be \"codes\", \"features\", \"mel\", \"audio\" or \"text\"");
+  EXPECT_CONTAINS(error("synthesize: music\noutput: x\n"),
+                  "must be \"codes\", \"features\", \"mel\", \"audio\" or \"text\"");
   EXPECT_CONTAINS(error(start), "at least one source");
   EXPECT_CONTAINS(error(start + "sources: [{sentences: " + sentences + ", shares: 1}]\n"),
                   "bad.yaml:3: sources[0]: unknown key \"shares\"; did you mean \"share\"?");
   EXPECT_CONTAINS(error(start + "sources: [{sentences: " + sentences + "}]\n"), "either \"share\"");
   EXPECT_CONTAINS(error(start + "sources: [{share: 1}]\n"), "sources[0]: expected one of");
   EXPECT_CONTAINS(error(start + "sources: [{instructions: " ICHIGO_SOURCE_DIR
-                        "/data/instructions.tsv, split: unseen, copies: 1}]\n"),
+                                "/data/instructions.tsv, split: unseen, copies: 1}]\n"),
                   "unknown key \"split\"");
-  EXPECT_CONTAINS(error(start + "rows: 2\nsources: [{dialogues: " ICHIGO_SOURCE_DIR
-                        "/data, kind: arithmetic, share: 1}]\n"),
-                  "unknown key \"kind\"");
+  EXPECT_CONTAINS(
+      error(start + "rows: 2\nsources: [{dialogues: " ICHIGO_SOURCE_DIR "/data, kind: arithmetic, share: 1}]\n"),
+      "unknown key \"kind\"");
+  write_file(folder_ / "header.tsv", "question\tanswer\n");
+  EXPECT_CONTAINS(
+      error(start + "rows: 2\nsources: [{instructions: " + (folder_ / "header.tsv").string() + ", share: 1}]\n"),
+      "header.tsv has no row");
   EXPECT_CONTAINS(error(start + "sources: [{sentences: " + sentences + ", join: 0, share: 1}]\n"), "\"join\" must be");
   EXPECT_CONTAINS(error(start + "sources: [{recordings: " + (folder_ / "noise/list.tsv").string() +
                         ", path_contains: zoo, copies: 1}]\n"),
@@ -458,9 +487,9 @@ TEST_F(SynthesizeTest, SaysWhatIsWrongWithARecipe) {
   const std::string statements = ", statements: " ICHIGO_SOURCE_DIR "/data, copies: 1";
   EXPECT_CONTAINS(error(start + "sources: [{sentences: " + sentences + ", join: 2" + statements + "}]\n"),
                   "\"sentences\" that are not joined");
-  EXPECT_CONTAINS(error(start + "sources: [{instructions: " ICHIGO_SOURCE_DIR "/data/instructions.tsv" + statements +
-                        "}]\n"),
-                  "belongs to \"recordings\"");
+  EXPECT_CONTAINS(
+      error(start + "sources: [{instructions: " ICHIGO_SOURCE_DIR "/data/instructions.tsv" + statements + "}]\n"),
+      "belongs to \"recordings\"");
   EXPECT_CONTAINS(error(start + "sources: [{sentences: " + sentences + ", share: 1}]\n"), "\"rows\" must say");
   EXPECT_CONTAINS(error(start + "sources: [{sentences: " + sentences + ", copies: 1}]\n"), "\"voices\"");
   EXPECT_CONTAINS(error(start + "rate: {min: 0, max: 1}\n"), "rate");
@@ -470,9 +499,9 @@ TEST_F(SynthesizeTest, SaysWhatIsWrongWithARecipe) {
   SpeechRow row;
   row.sound = {1};
   write_file(folder_ / "lengths.jsonl", token_file_line(row));
-  EXPECT_CONTAINS(error(start + inaudible + ", as: random_codes, lengths: " + (folder_ / "lengths.jsonl").string() +
-                        "}]\n"),
-                  "random codes are only codes");
+  EXPECT_CONTAINS(
+      error(start + inaudible + ", as: random_codes, lengths: " + (folder_ / "lengths.jsonl").string() + "}]\n"),
+      "random codes are only codes");
   EXPECT_CONTAINS(error("synthesize: codes\noutput: x\ntokenizer: t\nwhisper: w\nfeatures: true\n" + inaudible +
                         ", as: random_codes, lengths: " + (folder_ / "lengths.jsonl").string() + "}]\n"),
                   "made of nothing");

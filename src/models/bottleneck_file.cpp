@@ -115,6 +115,7 @@ class BottleneckFile {
   explicit BottleneckFile(const std::filesystem::path& path) : file_(open_weights(found(path))) {
     for (const auto& [stored, info] : file_->tensors()) {
       std::string name = stored;
+      require(name.size() <= 1024, path.string(), ": a tensor's name has ", name.size(), " bytes, more than 1024");
       for (size_t at; (at = name.find("model.")) != std::string::npos;) name.erase(at, 6);
       if (name.starts_with("rq.layers.0.project_")) name.replace(0, 12, "rq.");
       names_.emplace(name, stored);

@@ -191,7 +191,10 @@ WhisperConfig read_config(const WhisperFile& file) {
   config.n_audio_state = config.n_text_state = conv[0];
   config.n_mels = conv[1];
   if (file.contains("encoder.positional_embedding")) {
-    config.n_audio_ctx = file.shape("encoder.positional_embedding", 2)[0];
+    const auto positions = file.shape("encoder.positional_embedding", 2);
+    config.n_audio_ctx = positions[0];
+    require(positions[1] == config.n_audio_state, file.path(), ": encoder.positional_embedding has shape ",
+            at::IntArrayRef(positions), ", expected ", config.n_audio_state, " columns as encoder.conv1.weight has rows");
   }
   config.n_audio_layer = file.count_blocks("encoder");
   config.n_text_layer = 0;
@@ -212,9 +215,9 @@ template <typename Module>
 std::shared_ptr<Module> load_side(const WhisperFile& file, const WhisperConfig& config, const std::string& side,
                                   at::ScalarType dtype) {
   auto module = std::make_shared<Module>(config);
-  const at::Tensor positions = whisper::sinusoids(config.n_audio_ctx, config.n_audio_state);
   whisper::load_parameters(*module, side + ".", file.path(), dtype, [&](const std::string& name) {
-    return name == "encoder.positional_embedding" && !file.contains(name) ? positions : file.load(name);
+    if (name != "encoder.positional_embedding" || file.contains(name)) return file.load(name);
+    return whisper::sinusoids(config.n_audio_ctx, config.n_audio_state);
   });
   for (auto& parameter : module->parameters()) parameter.set_requires_grad(false);
   module->eval();
@@ -251,7 +254,8 @@ void save_encoder(const std::filesystem::path& path, const WhisperEncoder& encod
   const EncoderBlocks& blocks = encoder.config().blocks;
   if (blocks.any()) {
     metadata[kBlocksKey] =
-        nlohmann::json{{"frames", blocks.frames}, {"look_ahead", blocks.look_ahead}, {"context", blocks.context}}.dump();
+        nlohmann::json{{"frames", blocks.frames}, {"look_ahead", blocks.look_ahead}, {"context", blocks.context}}
+            .dump();
   }
   write_safetensors(path, tensors, metadata);
 }

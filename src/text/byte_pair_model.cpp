@@ -45,7 +45,8 @@ struct CachedWord {
   std::array<char, kBytes> bytes{};
   std::array<int32_t, kIds> ids{};
 };
-constexpr size_t kCachedWords = 1 << 15;  // 2 MiB per thread
+constexpr size_t kCachedWords = 1 << 15;    // 2 MiB per thread
+constexpr size_t kMaxAddedBytes = 1 << 20;  // each is a node of a trie
 
 CachedWord& cache_slot(uint64_t hash) {
   thread_local std::vector<CachedWord> cache(kCachedWords);
@@ -100,6 +101,8 @@ void BytePairModel::add_added(const std::string& text, int64_t id, bool special,
   added.push_back({id, text, special});
   added_normalized.push_back(normalized);
   const std::string sought = normalized && compose ? normalize_nfc(text) : text;
+  added_bytes_ += sought.size();
+  require(added_bytes_ <= kMaxAddedBytes, "The added tokens have more than ", kMaxAddedBytes, " bytes.");
   (normalized ? normalized_added : plain_added).insert(sought, static_cast<int32_t>(id));
 }
 

@@ -54,6 +54,7 @@ struct BytePairModel {
   WordTable whole_words_;  // only with ignore_merges
   MergeTable::ByteIds byte_ids_{};
   uint32_t cache_owner_ = 0;
+  size_t added_bytes_ = 0;
 };
 
 }  // namespace ichigo

@@ -39,8 +39,11 @@ std::string literal(std::string_view jinja, char quote) {
 // Error where they are not one piece.
 std::string spelled_system_message(const std::string& jinja) {
   constexpr std::string_view kHeader = "<|im_start|>system";
+  constexpr int kMostHeaders = 32;  // for each the text around it is searched
   bool parts = false;
+  int headers = 0;
   for (size_t at = jinja.find(kHeader); at != std::string::npos; at = jinja.find(kHeader, at + 1)) {
+    require(++headers <= kMostHeaders, "The chat template has ", kHeader, " more than ", kMostHeaders, " times.");
     const auto rest = std::string_view(jinja).substr(at + kHeader.size());
     const size_t quote = jinja.find_last_of("'\"", at);
     // Outside of a string a newline is no escape.

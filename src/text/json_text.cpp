@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <set>
 #include <vector>
 
@@ -40,19 +41,40 @@ void check_proportions(std::string_view text, const std::string& where) {
           " values in ", text.size(), " bytes, which no model's files are");
 }
 
-json parse_unique(std::string_view text, const std::string& where) {
-  std::vector<std::set<std::string>> keys;
-  std::string twice;
-  const auto watch = [&](int, json::parse_event_t event, json& value) {
-    if (event == json::parse_event_t::object_start) keys.emplace_back();
-    if (event == json::parse_event_t::object_end) keys.pop_back();
-    if (event == json::parse_event_t::key && !keys.back().insert(value.get<std::string>()).second) twice = value;
+// Looks for a key that an object has twice. (json::parse with a callback walks an object again for each one within.)
+class KeyWatch : public nlohmann::json_sax<json> {
+ public:
+  const std::optional<std::string>& twice() const { return twice_; }
+  bool start_object(size_t /*elements*/) override {
+    keys_.emplace_back();
     return true;
-  };
-  json parsed = json::parse(text, watch);
-  require(twice.empty(), where, ": \"", twice, "\" occurs twice");
-  return parsed;
-}
+  }
+  bool end_object() override {
+    keys_.pop_back();
+    return true;
+  }
+  bool key(std::string& key) override {
+    if (keys_.back().insert(key).second) return true;
+    twice_ = key;
+    return false;
+  }
+  bool null() override { return true; }
+  bool boolean(bool /*value*/) override { return true; }
+  bool number_integer(int64_t /*value*/) override { return true; }
+  bool number_unsigned(uint64_t /*value*/) override { return true; }
+  bool number_float(double /*value*/, const std::string& /*text*/) override { return true; }
+  bool string(std::string& /*value*/) override { return true; }
+  bool binary(json::binary_t& /*value*/) override { return true; }
+  bool start_array(size_t /*elements*/) override { return true; }
+  bool end_array() override { return true; }
+  bool parse_error(size_t /*at*/, const std::string& /*token*/, const json::exception& /*error*/) override {
+    return false;
+  }
+
+ private:
+  std::vector<std::set<std::string>> keys_;  // of the objects around
+  std::optional<std::string> twice_;
+};
 
 }  // namespace
 
@@ -60,11 +82,16 @@ json parse_json_object(std::string_view text, const std::string& where, JsonKeys
   check_proportions(text, where);
   json parsed;
   try {
-    parsed = keys == JsonKeys::kUnique ? parse_unique(text, where) : json::parse(text);
+    parsed = json::parse(text);
   } catch (const json::exception& error) {
     fail(where, " is not valid JSON: ", error.what());
   }
   require(parsed.is_object(), where, " is not a JSON object");
+  if (keys == JsonKeys::kUnique) {
+    KeyWatch watch;
+    json::sax_parse(text, &watch);
+    require(!watch.twice(), where, ": \"", watch.twice().value_or(""), "\" occurs twice");
+  }
   return parsed;
 }
 

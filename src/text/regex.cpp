@@ -4,6 +4,8 @@
 #define PCRE2_CODE_UNIT_WIDTH 8
 #include <pcre2.h>
 
+#include <algorithm>
+
 #include "base/error.h"
 
 namespace ichigo {
@@ -38,8 +40,9 @@ std::string with_white_space(std::string_view pattern) {
   return out;
 }
 
-struct MatchDataFree {
+struct Free {
   void operator()(pcre2_match_data* data) const { pcre2_match_data_free(data); }
+  void operator()(pcre2_match_context* context) const { pcre2_match_context_free(context); }
 };
 
 std::string message_of(int error) {
@@ -52,11 +55,7 @@ std::string message_of(int error) {
 
 struct Regex::Code {
   pcre2_code* code = nullptr;
-  pcre2_match_context* context = nullptr;
-  ~Code() {
-    pcre2_match_context_free(context);
-    pcre2_code_free(code);
-  }
+  ~Code() { pcre2_code_free(code); }
 };
 
 std::string_view Regex::Match::operator[](size_t group) const {
@@ -74,9 +73,6 @@ Regex::Regex(std::string pattern) : pattern_(std::move(pattern)) {
                              &offset, nullptr);
   require(code->code != nullptr, "The regular expression \"", pattern_, "\" is not valid: ", message_of(error), ".");
   pcre2_jit_compile(code->code, PCRE2_JIT_COMPLETE);  // where it cannot, pcre2_match interprets
-  code->context = pcre2_match_context_create(nullptr);
-  require(code->context != nullptr, "Out of memory for a regular expression.");
-  pcre2_set_match_limit(code->context, UINT32_MAX);  // long runs of one character are legitimate
   code_ = std::move(code);
 }
 
@@ -87,9 +83,12 @@ size_t Regex::groups() const {
 }
 
 void Regex::for_each(std::string_view subject, const std::function<void(const Match&)>& visit) const {
-  const std::unique_ptr<pcre2_match_data, MatchDataFree> data(
-      pcre2_match_data_create_from_pattern(code_->code, nullptr));
-  require(data != nullptr, "Out of memory for a regular expression.");
+  const std::unique_ptr<pcre2_match_data, Free> data(pcre2_match_data_create_from_pattern(code_->code, nullptr));
+  const std::unique_ptr<pcre2_match_context, Free> context(pcre2_match_context_create(nullptr));
+  require(data != nullptr && context != nullptr, "Out of memory for a regular expression.");
+  // Long runs of one character are legitimate, patterns that try out every way to part a word are not.
+  pcre2_set_match_limit(context.get(),
+                        static_cast<uint32_t>(std::min<size_t>(UINT32_MAX, 10'000'000 + 1000 * subject.size())));
   Match match;
   match.subject_ = subject;
   match.offsets_ = pcre2_get_ovector_pointer(data.get());
@@ -97,10 +96,10 @@ void Regex::for_each(std::string_view subject, const std::function<void(const Ma
   size_t position = 0;
   uint32_t options = PCRE2_NO_UTF_CHECK;
   while (position <= subject.size()) {
-    int found = pcre2_match(code_->code, text, subject.size(), position, options, data.get(), code_->context);
+    int found = pcre2_match(code_->code, text, subject.size(), position, options, data.get(), context.get());
     if (found == PCRE2_ERROR_JIT_STACKLIMIT) {
       found =
-          pcre2_match(code_->code, text, subject.size(), position, options | PCRE2_NO_JIT, data.get(), code_->context);
+          pcre2_match(code_->code, text, subject.size(), position, options | PCRE2_NO_JIT, data.get(), context.get());
     }
     if (found == PCRE2_ERROR_NOMATCH && (options & PCRE2_NOTEMPTY_ATSTART) == 0) break;
     if (found == PCRE2_ERROR_NOMATCH) {

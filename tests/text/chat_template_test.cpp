@@ -95,6 +95,9 @@ TEST(ChatTemplate, NamesWhatItDoesNotKnow) {
   EXPECT_THROW(recognize_chat_template("<|im_start|>user<|im_sep|>"), Error);
   EXPECT_THROW(recognize_chat_template("{{ bos_token }}{{ '<|im_start|>' + message['role'] }}"), Error);
   EXPECT_THROW(recognize_chat_template("{{ '<|im_start|>system\\nYou are ' + name + '.<|im_end|>\\n' }}"), Error);
+  std::string headers;
+  for (int i = 0; i < 40; ++i) headers += "<|im_start|>system";
+  EXPECT_THROW(recognize_chat_template(headers), Error);  // each is looked for in all that is around it
   EXPECT_THROW(recognize_chat_template("<|start_header_id|>Cutting Knowledge Date: May 2031"), Error);
 }
 

@@ -25,7 +25,9 @@ constexpr int64_t kBlockValues = 16384;  // of all channels together, decoded at
 
 class Descriptor {
  public:
-  explicit Descriptor(const std::filesystem::path& path) : value_(::open(path.c_str(), O_RDONLY | O_CLOEXEC)) {
+  // A FIFO would wait.
+  explicit Descriptor(const std::filesystem::path& path)
+      : value_(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK)) {
     require(value_ >= 0, "cannot open ", path.string(), ": ", std::strerror(errno));
   }
   ~Descriptor() { ::close(value_); }

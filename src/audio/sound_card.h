@@ -1,5 +1,5 @@
 // The computer's microphone and loudspeaker, through PortAudio. Samples pass between its callback's thread and ours
-// through rings that take no lock; the callback does nothing else.
+// through rings that the callback never waits for; it does nothing else.
 #pragma once
 #include <memory>
 #include <string>

@@ -16,6 +16,8 @@ class LibraryVoice : public TextToSpeech {
     require(settings.rate > 0 && settings.pitch > 0, "voice ", name_, ": rate ", settings.rate, " and pitch ",
             settings.pitch, " must be positive");
     require(text.find_first_not_of(" \t\r\n") != std::string::npos, "voice ", name_, " was given an empty text");
+    require(text.find('\0') == std::string::npos, "voice ", name_,
+            " was given a text with a zero byte, where it would end");
     return speak_in_worker(name_, text, settings);
   }
 

@@ -1,4 +1,5 @@
-// Voices for synthetic speech: espeak-ng and flite in this process, or any command line with {text} and {out}.
+// Voices for synthetic speech: espeak-ng and flite, in processes split off from this one, or any command line with
+// {text} and {out}.
 #pragma once
 #include <memory>
 #include <string>

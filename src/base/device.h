@@ -13,7 +13,8 @@ c10::Device parse_device(const std::string& name);
 c10::ScalarType fast_dtype(const c10::Device& device);
 // "auto" (fast_dtype of the device), "float32" or "bfloat16". Throws Error on another name.
 c10::ScalarType parse_dtype(const std::string& name, const c10::Device& device);
-// Limits libtorch to this many threads (0: one for each physical core). Throws Error on a negative count.
+// Limits libtorch to this many threads (0: one for each processor that the system counts). Throws Error on a negative
+// count.
 void set_threads(int threads);
 
 // Keeps freed memory in the process instead of returning it to the system: training frees and asks for the same large

@@ -9,6 +9,8 @@
 #include <thread>
 #include <vector>
 
+#include "base/error.h"
+
 namespace ichigo {
 
 // Calls produce(index, worker) for every index of [begin, end) on `threads` threads and consume(index, result) on the
@@ -46,7 +48,6 @@ void parallel_ordered(int64_t begin, int64_t end, int threads, Produce produce, 
     }
   };
   std::vector<std::thread> workers;
-  for (int worker = 0; worker < threads; ++worker) workers.emplace_back(work, worker);
   auto end_work = [&] {
     {
       const std::lock_guard lock(mutex);
@@ -56,6 +57,7 @@ void parallel_ordered(int64_t begin, int64_t end, int threads, Produce produce, 
     for (auto& worker : workers) worker.join();
   };
   try {
+    for (int worker = 0; worker < threads; ++worker) workers.emplace_back(work, worker);
     while (consumed < end) {
       std::unique_lock lock(mutex);
       ready.wait(lock, [&] { return stop || results.contains(consumed); });
@@ -69,6 +71,9 @@ void parallel_ordered(int64_t begin, int64_t end, int threads, Produce produce, 
       room.notify_all();
       if (!go_on) break;
     }
+  } catch (const std::system_error& failed) {
+    end_work();
+    fail("cannot start ", threads, " threads (", failed.what(), "): ask for fewer with --threads");
   } catch (...) {
     end_work();
     throw;

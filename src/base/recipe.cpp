@@ -241,7 +241,8 @@ std::vector<RecipeFile> read_files(std::filesystem::path path) {
     if (!file.node.IsMap() || !value_of(file.node, kExtends).IsDefined()) return files;
     const YAML::Node other = value_of(file.node, kExtends);
     const std::filesystem::path next =
-        path.parent_path() / scalar<std::string>(other, path.string(), kExtends, "the name of a recipe");
+        (path.parent_path() / scalar<std::string>(other, path.string(), kExtends, "the name of a recipe"))
+            .lexically_normal();
     require(std::ranges::none_of(files, [&](const auto& known) { return known.path == next; }),
             with_line(path.string(), other), ": ", next.string(), " is extended by itself");
     path = next;

@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 #include <sndfile.h>
+#include <sys/stat.h>
 
 #include <cmath>
 #include <fstream>
@@ -161,6 +162,8 @@ TEST_F(AudioFile, MissingEmptyAndForeignFilesAreErrors) {
   EXPECT_NE(message(write_bytes("text.au", std::string(5000, 'x'))), "");
   EXPECT_NE(message(write_bytes("head.wav", "RIFF")), "");
   EXPECT_NE(message(folder_.path()).find("regular"), std::string::npos);
+  ASSERT_EQ(::mkfifo((folder_ / "pipe.wav").c_str(), 0600), 0);
+  EXPECT_NE(message(folder_ / "pipe.wav").find("regular"), std::string::npos);
 }
 
 TEST_F(AudioFile, NoSamplesAndImpossibleSamplesAreErrors) {

@@ -67,14 +67,13 @@ TEST(TextToSpeech, UnknownVoicesAndBadRequestsAreErrors) {
   EXPECT_THROW(open_voice("espeak:en-us")->speak(""), Error);
   EXPECT_THROW(open_voice("espeak:en-us")->speak(std::string(20000, 'a')), Error);
   EXPECT_THROW(open_voice("espeak:en-us")->speak("Hello", {.rate = 0}), Error);
+  EXPECT_THROW(open_voice("espeak:en-us")->speak(std::string("Hel\0lo", 6)), Error);
   EXPECT_GT(open_voice("flite:kal16")->speak("Hello").seconds(), 0.2);
 }
 
 class CommandVoice : public testing::Test {
  protected:
-  void SetUp() override {
-    write_audio(sound_, std::vector<float>(12000, 0.25F), 24000);
-  }
+  void SetUp() override { write_audio(sound_, std::vector<float>(12000, 0.25F), 24000); }
   std::string heard() const {
     std::ifstream file(heard_);
     return {std::istreambuf_iterator<char>(file), {}};

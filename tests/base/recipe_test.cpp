@@ -104,6 +104,7 @@ TEST_F(RecipeTest, RefusesToExtendItselfOrNothing) {
   write_file(folder_ / "other.yaml", "extends: r.yaml\n");
   EXPECT_CONTAINS(error_of([&] { recipe("a: 1\nextends: other.yaml\n"); }), "other.yaml:1: ");
   EXPECT_CONTAINS(error_of([&] { recipe("extends: other.yaml\n"); }), "r.yaml is extended by itself");
+  EXPECT_CONTAINS(error_of([&] { recipe("extends: ./r.yaml\n"); }), "r.yaml is extended by itself");
   EXPECT_CONTAINS(error_of([&] { recipe("a: 1\nextends: none.yaml\n"); }), "none.yaml");
   EXPECT_CONTAINS(error_of([&] { recipe("extends: [a]\n"); }), "\"extends\" must be the name of a recipe, not a list");
 }

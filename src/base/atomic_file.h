@@ -28,6 +28,8 @@ class AtomicFile {
   int descriptor_ = -1;
 };
 
+// Whether both are there and the same file or folder, whatever they are called.
+bool same_file(const std::filesystem::path& a, const std::filesystem::path& b);
 // Replaces the file with this text, atomically.
 void write_file(const std::filesystem::path& path, std::string_view text);
 // The whole file as text. Throws Error when it cannot be read.

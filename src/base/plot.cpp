@@ -29,6 +29,7 @@ bool run_gnuplot(const std::filesystem::path& script) {
 }  // namespace
 
 void draw_plot(const std::filesystem::path& file, int width, int height, const std::string& commands) {
+  require(!std::filesystem::is_directory(file), file.string(), " is a folder: name the SVG file to draw");
   std::filesystem::path partial = file, script = file;
   partial += ".part";
   script += ".gnuplot.part";

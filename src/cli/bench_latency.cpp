@@ -28,17 +28,17 @@ struct LatencyArguments {
   LatencyOptions options;
 };
 
-// The named recording, or those of samples/ in the repository of the model, one behind another.
-std::vector<float> speech_of(const std::string& input, const fs::path& model) {
+// The named recording, or those of samples/, one behind another.
+std::vector<float> speech_of(const std::string& input) {
   if (!input.empty()) return read_audio(input);
-  const fs::path folder = (fs::absolute(model).lexically_normal() / "../../samples").lexically_normal();
   std::vector<fs::path> files;
-  if (fs::is_directory(folder)) {
+  for (const fs::path& folder : usual_places("samples")) {
+    if (!files.empty() || !fs::is_directory(folder)) continue;
     for (const auto& entry : fs::directory_iterator(folder)) {
       if (entry.path().extension() == ".wav") files.push_back(entry.path());
     }
   }
-  require(!files.empty(), "there are no recordings in ", folder.string(), ": name one with --input");
+  require(!files.empty(), "there are no recordings in samples/: name one with --input");
   std::ranges::sort(files);
   std::vector<float> speech;
   for (const fs::path& file : files) {
@@ -52,7 +52,7 @@ void bench_latency(const LatencyArguments& arguments) {
   arguments.options.validate();
   set_threads(arguments.threads);
   const auto model = find_model(arguments.model);
-  const auto speech = speech_of(arguments.input, model);
+  const auto speech = speech_of(arguments.input);
   const ConversationConfig one_token{.max_new_tokens = 1};
   Cascade cascade = load_cascade("", "auto", one_token);
   Conversation fused(load_hearing_model(model, arguments.ear, arguments.dtype), one_token);

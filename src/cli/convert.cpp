@@ -36,16 +36,19 @@ void write_decoder(const fs::path& out, const ModelDirectory& directory, const S
   write_language_model(out, files_of(directory, config), llama_tensors(config, *directory.weights), types, shard_bytes);
 }
 
+// The model to convert: never into its own file or folder, where the new one would be taken for it.
 ModelDirectory open_for(const fs::path& out, const std::string& in) {
   ModelDirectory model = open_model_directory(resolve_base(in));
-  require(!fs::exists(out) || !fs::equivalent(model.path, out), "the model cannot be converted in its own place");
+  const fs::path folder = fs::is_directory(model.path) ? model.path : model.path.parent_path();
+  require(!same_file(out, model.path) && !same_file(out, folder), out.string(),
+          " is where the model itself lies: name another place to write to");
   return model;
 }
 
 void convert_to_gguf(const Arguments& arguments) {
-  require(arguments.tokenizer.empty() && arguments.whisper.empty() && !arguments.in_blocks &&
-              arguments.ear.empty(),
-          "a GGUF file holds no ear: leave out --tokenizer, --whisper, --in-blocks and --ear, or write --to safetensors");
+  require(
+      arguments.tokenizer.empty() && arguments.whisper.empty() && !arguments.in_blocks && arguments.ear.empty(),
+      "a GGUF file holds no ear: leave out --tokenizer, --whisper, --in-blocks and --ear, or write --to safetensors");
   const fs::path out = arguments.out;
   require(!fs::is_directory(out), out.string(), " is a folder: name the GGUF file to write");
   auto storage = GgufStorage::parse(arguments.type);
@@ -61,6 +64,7 @@ void convert_to_gguf(const Arguments& arguments) {
 }
 
 void convert(const Arguments& arguments) {
+  require(!arguments.out.empty(), "the place to write to has no name");
   if (arguments.to == "gguf") return convert_to_gguf(arguments);
   const fs::path out = arguments.out;
   for (const auto* type : {&arguments.type, &arguments.embedding, &arguments.ear}) {
@@ -71,6 +75,7 @@ void convert(const Arguments& arguments) {
           "--tokenizer and --whisper belong together: both make the model's ear");
   require(!arguments.in_blocks || !arguments.tokenizer.empty(), "--in-blocks needs the ear: --tokenizer and --whisper");
   require(!fs::exists(out) || fs::is_directory(out), out.string(), " exists and is no folder");
+  require(out.extension() != ".gguf", out.string(), " is named like a GGUF file: add --to gguf, or name a folder");
   const ModelDirectory directory = open_for(out, arguments.in);
   require(find_ear(directory.path).adapter.empty(), directory.path.string(),
           " hears through an adapter, which this command cannot write yet: use the model as it was trained");
@@ -125,9 +130,11 @@ void add_convert_command(CLI::App& app) {
       ->check(CLI::IsMember(types));
   command->add_option("--tokenizer", arguments->tokenizer, "Trained sound tokenizer: its folder or file");
   command->add_option("--whisper", arguments->whisper, "Whisper's weights, whose encoder goes with it");
-  command->add_flag("--in-blocks", arguments->in_blocks,
-                    "Its encoder hears block by block, 0.32 s at a time and 0.64 s ahead: codes settle while somebody speaks");
-  command->add_option("--shard-megabytes", arguments->shard_megabytes, "No weight file is larger")
+  command->add_flag(
+      "--in-blocks", arguments->in_blocks,
+      "Its encoder hears block by block, 0.32 s at a time and 0.64 s ahead: codes settle while somebody speaks");
+  command
+      ->add_option("--shard-megabytes", arguments->shard_megabytes, "No weight file is larger, but where one tensor is")
       ->check(CLI::Range(int64_t{1}, int64_t{100000}))
       ->capture_default_str();
   command->callback([arguments] { convert(*arguments); });

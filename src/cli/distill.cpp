@@ -27,10 +27,10 @@ void add_distill_command(CLI::App& app) {
   auto* command = app.add_subcommand("distill", "Let a language model write questions and answers that can be spoken");
   command->add_option("output", arguments->output, "The table to write; an unfinished one is gone on with")->required();
   command->add_option("--attempts", arguments->options.attempts, "Questions to draw in all; some of them are kept")
-      ->check(CLI::PositiveNumber)
+      ->check(CLI::Range(int64_t{1}, kMostItems))
       ->capture_default_str();
   command->add_option("--seconds", arguments->options.seconds, "Stop after so many; the same command goes on later")
-      ->check(CLI::PositiveNumber);
+      ->check(CLI::Range(1e-3, 1e9));
   command->add_option("--model", arguments->model, "Folder of a model, or a GGUF file")->capture_default_str();
   command->add_option("--system", arguments->config.system_prompt, "System prompt: what is asked, and how answered");
   command->add_option("--temperature", arguments->config.temperature, "Of the questions")->capture_default_str();

@@ -21,7 +21,7 @@ void gap(const EvaluateArguments& arguments) {
   const auto path = find_model(arguments.model);
   const FusedModel model =
       spoken ? load_hearing_model(path, arguments.ear, arguments.dtype) : load_text_model(path, arguments.dtype);
-  RowsFile rows(arguments.rows, {"text", "reference", "tokens", "typed", "spoken"});
+  RowsFile rows(arguments, {"text", "reference", "tokens", "typed", "spoken"});
   Progress progress("gap", static_cast<int64_t>(items.size()), "items");
   ModalityGap before;
   const auto result =

@@ -8,8 +8,10 @@
 
 namespace ichigo {
 
-RowsFile::RowsFile(const std::string& path, const std::vector<std::string>& columns) {
+RowsFile::RowsFile(const EvaluateArguments& arguments, const std::vector<std::string>& columns) {
+  const std::string& path = arguments.rows;
   if (path.empty()) return;
+  require(!same_file(path, arguments.list), path, " is the list itself: name another file for the rows");
   file_.emplace(path);
   add(columns);
 }
@@ -40,7 +42,7 @@ void check_ear(const EvaluateArguments& arguments) {
   require(arguments.dtype == "auto" || arguments.with == "text" || arguments.with == "cascade", "--with ",
           arguments.with, " computes in float32: leave out --dtype");
   require(arguments.ear.whisper.empty(), "--whisper belongs to --with fused; --with ", arguments.with,
-          " takes Whisper from --model");
+          arguments.with == "text" ? " hears nothing" : " takes Whisper from --model");
   require(arguments.with == "codes" || arguments.ear.empty(), "--with ", arguments.with, " needs no --tokenizer");
 }
 
@@ -56,7 +58,10 @@ std::unique_ptr<Assistant> load_assistant(const EvaluateArguments& arguments) {
 }
 
 void add_list_options(CLI::App& command, EvaluateArguments& arguments, const std::vector<std::string>& with) {
-  command.add_option("--with", arguments.with, "Who is measured; the cascade is Whisper, then a language model")
+  const bool cascade = std::ranges::find(with, "cascade") != with.end();
+  command
+      .add_option("--with", arguments.with,
+                  concat("Who is measured", cascade ? "; the cascade is Whisper, then a language model" : ""))
       ->check(CLI::IsMember(with))
       ->capture_default_str();
   std::string base_weights;
@@ -69,7 +74,8 @@ void add_list_options(CLI::App& command, EvaluateArguments& arguments, const std
   add_dtype_option(command, arguments.dtype);
   add_ear_options(command, arguments.ear);  // with codes: the sound tokenizer whose codes Whisper's decoder reads
   command.add_option("--rows", arguments.rows, "Write a TSV with a row for each item");
-  command.add_option("--limit", arguments.limit, "Only the first rows of the list (0: all)");
+  command.add_option("--limit", arguments.limit, "Only the first rows of the list (0: all)")
+      ->check(CLI::Range(int64_t{0}, kMostItems));
   command.add_flag("--json", arguments.as_json, "Print one JSON object");
   add_threads_option(command, arguments.threads);
   add_max_seconds_option(command, arguments.limits.max_seconds);

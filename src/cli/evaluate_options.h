@@ -25,7 +25,7 @@ struct EvaluateArguments {
 // The file of --rows: a TSV, so that it can be read, and given to evaluate again. It appears when all is done.
 class RowsFile {
  public:
-  RowsFile(const std::string& path, const std::vector<std::string>& columns);
+  RowsFile(const EvaluateArguments& arguments, const std::vector<std::string>& columns);
   void add(const std::vector<std::string>& cells);
   void commit();
 

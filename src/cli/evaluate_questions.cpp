@@ -22,7 +22,7 @@ void questions(const EvaluateArguments& arguments) {
   const bool typed = arguments.with == "text";
   const auto items =
       read_questions(arguments.list, typed ? QuestionForm::kTyped : QuestionForm::kSpoken, arguments.limit);
-  RowsFile rows(arguments.rows, {typed ? "text" : "path", "answer", "said", "right"});
+  RowsFile rows(arguments, {typed ? "text" : "path", "answer", "said", "right"});
   set_threads(arguments.threads);
   const auto assistant = load_assistant(arguments);
   Progress progress("questions", static_cast<int64_t>(items.size()), "items");
@@ -52,9 +52,9 @@ void questions(const EvaluateArguments& arguments) {
     const json result = {{"accuracy", score.accuracy()}, {"items", score.items}, {"unheard", score.unheard}};
     std::printf("%s\n", result.dump().c_str());
   } else {
-    std::printf("%lld of %lld right: %s; to %lld it said that it could not hear\n",
-                static_cast<long long>(score.right), static_cast<long long>(score.items),
-                percent(score.accuracy()).c_str(), static_cast<long long>(score.unheard));
+    std::printf("%lld of %lld right: %s; to %lld it said that it could not hear\n", static_cast<long long>(score.right),
+                static_cast<long long>(score.items), percent(score.accuracy()).c_str(),
+                static_cast<long long>(score.unheard));
   }
 }
 

@@ -31,7 +31,7 @@ void speech(const SpeechArguments& arguments) {
                   arguments.judge_prompt.empty() ? default_judge_prompt() : read_file(arguments.judge_prompt));
   std::vector<std::string> columns = {"path", "text", "reference", "answer"};
   for (const auto& judge : judges) columns.push_back(judge->name());
-  RowsFile rows(arguments.rows, columns);
+  RowsFile rows(arguments, columns);
   set_threads(arguments.threads);
   const auto assistant = load_assistant(arguments);
   Progress progress("speech", static_cast<int64_t>(items.size()), "items");
@@ -88,7 +88,7 @@ void add_evaluate_speech_command(CLI::App& evaluate) {
                    "by commas); may be given more than once")
       ->capture_default_str();
   command->add_option("--judge-prompt", arguments->judge_prompt,
-                      "Text with {question}, {reference} and {answer} that judges are asked with");
+                      "File of the text that judges are asked with, with {question}, {reference} and {answer} in it");
   add_generation_options(*command, arguments->config);
   command->callback([arguments] { speech(*arguments); });
 }

@@ -105,8 +105,7 @@ void measure(Measurement& measurement, const std::string& model, const fs::path&
       return;
     }
   }
-  std::printf("%s, %s\n", entry.title.c_str(), measurement.model.c_str());
-  std::fflush(stdout);
+  std::fprintf(stderr, "%s, %s\n", entry.title.c_str(), measurement.model.c_str());
   const fs::path out = kept.string() + ".out", messages = fs::path(kept).replace_extension(".log");
   Stopwatch watch;
   const int code = run_program(measurement.arguments, out, messages);
@@ -141,12 +140,8 @@ OpenedModel open_model(const std::string& named) {
 
 fs::path find_suite(const std::string& named) {
   if (named != "paper") return named;
-  std::vector<fs::path> places = {"recipes"};
-  std::error_code error;
-  const fs::path program = fs::read_symlink("/proc/self/exe", error).parent_path();
-  if (!error) places.push_back((program / "../../recipes").lexically_normal());
-  for (const auto& place : places) {
-    if (fs::exists(place / "suite_paper.yaml")) return place / "suite_paper.yaml";
+  for (const auto& place : usual_places("recipes/suite_paper.yaml")) {
+    if (fs::exists(place)) return place;
   }
   fail("there is no recipes/suite_paper.yaml here: run the command in the repository, or name a suite's file");
 }
@@ -167,6 +162,12 @@ void run_suite(const SuiteArguments& arguments) {
     suite.models.emplace_back(name, path);
   }
   require(!suite.models.empty(), "the suite names no models: name one with --model");
+  // One that only the suite names may be missing: the report says so.
+  if (!arguments.models.empty()) {
+    for (const auto& [name, path] : suite.models) {
+      require(fs::exists(find_model(path)), "--model ", name, ": there is no model ", path);
+    }
+  }
   const fs::path folder = arguments.output;
   fs::create_directories(folder / "measured");
   install_interrupt_handler();

@@ -36,7 +36,7 @@ std::function<std::string(std::span<const float>)> load_transcriber(const Evalua
 
 void transcripts(const EvaluateArguments& arguments) {
   const auto items = read_transcripts(arguments.list, arguments.limit);
-  RowsFile rows(arguments.rows, {"path", "transcript", "heard", "errors", "words"});
+  RowsFile rows(arguments, {"path", "transcript", "heard", "errors", "words"});
   set_threads(arguments.threads);
   const auto transcribe = load_transcriber(arguments);
   Progress progress("transcripts", static_cast<int64_t>(items.size()), "items");

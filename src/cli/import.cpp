@@ -6,6 +6,7 @@
 #include <memory>
 #include <nlohmann/json.hpp>
 
+#include "base/atomic_file.h"
 #include "base/error.h"
 #include "models/fused_model.h"
 #include "weights/base_weights.h"
@@ -23,10 +24,13 @@ struct Arguments {
 
 void import_vocabulary(const Arguments& arguments) {
   const fs::path out = arguments.out;
+  require(!out.empty(), "the folder to write has no name");
   // What an interrupted run left has no config.json.
   require(!fs::exists(out) || (fs::is_directory(out) && !fs::exists(out / "config.json")), out.string(),
           " exists already: name a new folder");
   ModelDirectory model = open_model_directory(resolve_base(arguments.base));
+  require(!same_file(out, model.path.parent_path()), out.string(),
+          " is where the model itself lies: name a new folder");
   require(model.tokenizer.id_of(sound_token(0)) < 0, model.path.string(), " has ",
           model.tokenizer.id_of(sound_token(0)) < 0 ? 0 : SoundVocabulary(model.tokenizer).codes(),
           " sound tokens already: it can be trained as it is");
@@ -65,7 +69,8 @@ void add_import_command(CLI::App& app) {
       ->capture_default_str();
   vocabulary->add_option("--seed", arguments->seed, "Of the new rows, drawn around the mean of the old ones")
       ->capture_default_str();
-  vocabulary->add_option("--shard-megabytes", arguments->shard_megabytes, "No weight file is larger")
+  vocabulary
+      ->add_option("--shard-megabytes", arguments->shard_megabytes, "No weight file is larger, but where one tensor is")
       ->check(CLI::Range(int64_t{1}, int64_t{100000}))
       ->capture_default_str();
   vocabulary->callback([arguments] { import_vocabulary(*arguments); });

@@ -2,6 +2,7 @@
 #include <c10/util/Exception.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <cstdio>
 #include <filesystem>
 #include <new>
@@ -27,7 +28,7 @@ namespace {
 constexpr const char* kVersion = "ichigo " ICHIGO_VERSION;
 
 int complain(std::string message, int code) {
-  message = message.substr(0, message.find('\n'));
+  std::ranges::replace(message, '\n', ' ');
   std::fflush(stdout);
   std::fprintf(stderr, "ichigo: %s\n", message.c_str());
   return code;
@@ -73,7 +74,8 @@ int main(int argc, char** argv) {
   try {
     code = run(argc, argv);
   } catch (const c10::Error& error) {
-    return complain(error.what_without_backtrace(), 1);
+    const std::string message = error.what_without_backtrace();
+    return complain(message.substr(0, message.find('\n')), 1);
   } catch (const std::filesystem::filesystem_error& error) {
     return complain(error.path1().string() + ": " + error.code().message(), 1);
   } catch (const std::bad_alloc&) {

@@ -2,6 +2,7 @@
 
 #include <CLI/CLI.hpp>
 #include <cstdlib>
+#include <limits>
 
 #include "base/error.h"
 #include "weights/base_weights.h"
@@ -11,18 +12,20 @@ namespace {
 
 namespace fs = std::filesystem;
 
-std::vector<fs::path> usual_places() {
-  std::vector<fs::path> places = {fs::path("models") / "mini"};
+constexpr const char* kDefaultModel = "models/mini";
+
+}  // namespace
+
+std::vector<fs::path> usual_places(const fs::path& name) {
+  std::vector<fs::path> places = {name};
   std::error_code error;
   const fs::path program = fs::read_symlink("/proc/self/exe", error).parent_path();
   if (!error) {
-    places.push_back((program / "../../models/mini").lexically_normal());
-    places.push_back((program / "../share/ichigo/models/mini").lexically_normal());
+    places.push_back((program / "../.." / name).lexically_normal());
+    places.push_back((program / "../share/ichigo" / name).lexically_normal());
   }
   return places;
 }
-
-}  // namespace
 
 void add_threads_option(CLI::App& command, int& threads) {
   command.add_option("--threads", threads, "Processor threads (0: all cores)")
@@ -32,13 +35,14 @@ void add_threads_option(CLI::App& command, int& threads) {
 
 void add_dtype_option(CLI::App& command, std::string& dtype) {
   command
-      .add_option("--dtype", dtype, "Weights to compute with: auto (as they are stored), float32, bfloat16, q8_0, q4_0")
+      .add_option("--dtype", dtype,
+                  "Weights to compute with: auto (as stored, or in the next of these), float32, bfloat16, q8_0, q4_0")
       ->capture_default_str();
 }
 
 void add_max_seconds_option(CLI::App& command, double& seconds) {
   command.add_option("--max-seconds", seconds, "Refuse a longer recording, in seconds (0: no limit)")
-      ->check(CLI::NonNegativeNumber)
+      ->check(CLI::Range(0.0, 1e9))
       ->capture_default_str();
 }
 
@@ -67,6 +71,7 @@ void add_generation_options(CLI::App& command, ConversationConfig& config) {
       ->capture_default_str()
       ->group(group);
   command.add_option("--seed", sampling.seed, "Of the drawing: the same seed, the same answer")
+      ->check(CLI::Range(int64_t{0}, std::numeric_limits<int64_t>::max()))
       ->capture_default_str()
       ->group(group);
 }
@@ -74,10 +79,10 @@ void add_generation_options(CLI::App& command, ConversationConfig& config) {
 fs::path find_model(const std::string& named) {
   if (!named.empty()) return resolve_base(named);
   if (const char* variable = std::getenv("ICHIGO_MODEL"); variable != nullptr && *variable != '\0') return variable;
-  for (const auto& place : usual_places()) {
+  for (const auto& place : usual_places(kDefaultModel)) {
     if (fs::exists(place / "config.json")) return place;
   }
-  fail("there is no model in ", usual_places().front().string(),
+  fail("there is no model in ", kDefaultModel,
        ": name one with --model, train one (ichigo train), or run \"ichigo fetch base\" and use --cascade");
 }
 
@@ -97,8 +102,8 @@ EarFiles ear_of(const fs::path& model, const EarFiles& named) {
   }
   if (ear.empty()) open_model_directory(model);  // what is no model at all is told first
   require(!ear.empty(), model.string(),
-          " is a text-only model, which cannot hear: there is no ichigo.json beside it that names an ear; use "
-          "--cascade, or name one with --tokenizer and --whisper");
+          " is a text-only model, which cannot hear: there is no ichigo.json beside it that names an ear: name "
+          "one with --tokenizer and --whisper, or speak to it through \"ichigo ask --cascade\"");
   return ear;
 }
 

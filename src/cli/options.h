@@ -13,6 +13,9 @@ class App;
 
 namespace ichigo {
 
+// No option that counts steps, rows or attempts goes further. (CLI11's own checks name limits of 300 digits.)
+constexpr int64_t kMostItems = int64_t{1} << 40;
+
 void add_threads_option(CLI::App& command, int& threads);
 // What the decoder's weights are computed with (PackedTypes::parse).
 void add_dtype_option(CLI::App& command, std::string& dtype);
@@ -22,9 +25,12 @@ void add_max_seconds_option(CLI::App& command, double& seconds);
 void add_generation_options(CLI::App& command, ConversationConfig& config);
 
 // The folder of the model: `named` where it is not empty ("base:NAME" as in recipes), else $ICHIGO_MODEL, else
-// models/mini in the current folder, in the repository that the program was built in, or installed beside it.
-// Throws Error that says what to do when there is none.
+// models/mini in the usual places. Throws Error that says what to do when there is none.
 std::filesystem::path find_model(const std::string& named);
+
+// Where a file or folder of the repository (models/mini, samples...) may be: in the current folder, in the repository
+// that the program was built in, or installed beside it.
+std::vector<std::filesystem::path> usual_places(const std::filesystem::path& name);
 
 // --tokenizer and --whisper, for a model that has no ichigo.json beside it.
 void add_ear_options(CLI::App& command, EarFiles& ear);

@@ -7,6 +7,7 @@
 
 #include "assistant/talk.h"
 #include "audio/sound_card.h"
+#include "base/atomic_file.h"
 #include "base/device.h"
 #include "base/error.h"
 #include "base/interrupt.h"
@@ -74,6 +75,8 @@ void talk(const Arguments& arguments) {
   if (!arguments.voice.empty()) voice = open_voice(arguments.voice);
   std::unique_ptr<SoundOutput> output;
   if (!arguments.output.empty()) {
+    require(!same_file(arguments.output, arguments.input), arguments.output,
+            " is the recording that is to be heard: name another file for what is said");
     output = std::make_unique<FileOutput>(arguments.output);
   } else if (voice != nullptr) {
     output = open_loudspeaker(arguments.loudspeaker);

@@ -24,31 +24,31 @@ void add_train_command(CLI::App& app) {
     bool plot = false, plan = false;
   };
   auto arguments = std::make_shared<Arguments>();
-  auto* command = app.add_subcommand("train", "train what a recipe describes; goes on where a stopped run left off");
+  auto* command = app.add_subcommand("train", "Train what a recipe describes; goes on where a stopped run left off");
   command->add_option("recipe", arguments->recipe, "recipes/NAME.yaml")->required();
-  command->add_option("--steps", arguments->options.stop_after_steps, "stop after so many more steps")
-      ->check(CLI::PositiveNumber);
-  command->add_option("--seconds", arguments->options.stop_after_seconds, "stop after so many seconds")
-      ->check(CLI::PositiveNumber);
+  command->add_option("--steps", arguments->options.stop_after_steps, "Stop after so many more steps")
+      ->check(CLI::Range(int64_t{1}, kMostItems));
+  command->add_option("--seconds", arguments->options.stop_after_seconds, "Stop after so many seconds")
+      ->check(CLI::Range(1e-3, 1e9));
   command->add_option("--device", arguments->device, "cpu, cuda or cuda:N; auto: cuda for a decoder where there is one")
       ->capture_default_str();
   add_threads_option(*command, arguments->threads);
-  command->add_flag("--plot", arguments->plot, "only draw the run's metrics as RUN/curves.svg");
-  auto* plan = command->add_flag("--plan", arguments->plan, "only print what a decoder's training will take");
+  command->add_flag("--plot", arguments->plot, "Only draw the run's metrics as RUN/curves.svg");
+  auto* plan = command->add_flag("--plan", arguments->plan, "Only print what a decoder's training will take");
   for (const char* option : {"--steps", "--seconds", "--plot", "--device"}) plan->excludes(command->get_option(option));
-  command->add_option("--ranks", arguments->planning.ranks, "of a plan: over how many the training is divided")
+  command->add_option("--ranks", arguments->planning.ranks, "Of a plan: over how many the training is divided")
       ->check(CLI::Range(int64_t{1}, int64_t{65536}))
       ->needs(plan);
-  command->add_option("--device-memory", arguments->planning.device_memory, "of a plan: GiB of one rank")
-      ->check(CLI::PositiveNumber)
+  command->add_option("--device-memory", arguments->planning.device_memory, "Of a plan: GiB of one rank")
+      ->check(CLI::Range(1e-3, 1e6))
       ->needs(plan);
-  command->add_option("--peak", arguments->planning.peak, "of a plan: TFLOP/s of one rank (default: measured here)")
-      ->check(CLI::PositiveNumber)
+  command->add_option("--peak", arguments->planning.peak, "Of a plan: TFLOP/s of one rank (default: measured here)")
+      ->check(CLI::Range(1e-3, 1e6))
       ->needs(plan);
-  command->add_option("--share", arguments->planning.share, "of a plan: the share of the peak that training reaches")
+  command->add_option("--share", arguments->planning.share, "Of a plan: the share of the peak that training reaches")
       ->check(CLI::Range(0.001, 1.0))
       ->needs(plan);
-  command->add_flag("--json", arguments->planning.json, "of a plan: print one JSON object")->needs(plan);
+  command->add_flag("--json", arguments->planning.json, "Of a plan: print one JSON object")->needs(plan);
   command->callback([arguments] {
     if (arguments->plot) {
       std::printf("%s\n", plot_metrics(run_folder(arguments->recipe)).c_str());

@@ -70,6 +70,7 @@ void transcribe(const Arguments& arguments) {
           "--sound needs --tokenizer, the sound tokenizer that the codes are of");
   require(arguments.tokenizer.empty() || (!arguments.decoding.timestamps && !arguments.fallback),
           "--timestamps and --fallback are for Whisper's own hearing: leave them or --tokenizer out");
+  for (const auto& file : arguments.files) require(std::filesystem::exists(file), "there is no file ", file);
   // Read before the weights: a wrong file is told at once.
   const auto recording = [&](size_t i) { return read_audio(arguments.files[i], arguments.limits); };
   std::vector<float> samples;

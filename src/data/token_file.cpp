@@ -135,7 +135,7 @@ std::vector<SpeechRow> read_token_file(const fs::path& path) {
     try {
       rows.push_back(parse_token_line(rest.substr(0, end)));
     } catch (const std::exception& error) {
-      fail(path.string(), ":", rows.size() + 1, ": not a row of a token file: ", error.what());
+      fail(path.string(), ":", rows.size() + 1, ": not a row of a token file (", error.what(), ")");
     }
   }
   return rows;

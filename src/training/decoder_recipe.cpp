@@ -23,7 +23,8 @@ std::vector<MixtureSource> sources(RecipeNode& node, const std::string& key) {
 DecoderRecipe DecoderRecipe::read(const std::filesystem::path& path) {
   RecipeNode node = read_recipe(path);
   DecoderRecipe recipe;
-  require(node.text("train") == "decoder", path.string(), ": \"train\" must be decoder");
+  require(node.text("train") == "decoder", path.string(),
+          " trains no decoder (\"train: decoder\"), which is wanted here");
   recipe.output = node.path("output");
   recipe.base = node.path("base");
   recipe.shape = node.text("shape", "");

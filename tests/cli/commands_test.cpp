@@ -130,6 +130,10 @@ TEST_F(Commands, EvaluateQuestions) {
   EXPECT_COMPLAINS(
       run_program({"evaluate", "questions", folder_ / "list.tsv", "--model", model_, "--rows", folder_.path()}), 1,
       "is a folder: name a file to write");
+  EXPECT_COMPLAINS(run_program({"evaluate", "questions", folder_ / "list.tsv", "--model", model_, "--rows",
+                                folder_.path().string() + "/./list.tsv"}),
+                   1, "is the list itself");
+  EXPECT_COMPLAINS(run_program({"evaluate", "questions", folder_ / "list.tsv", "--limit", "-1"}), 2, "--limit");
 }
 
 TEST_F(Commands, EvaluateTranscripts) {
@@ -167,7 +171,7 @@ TEST_F(Commands, ConvertWritesAModelThatHearsTheSame) {
   };
   EXPECT_GT(at::cosine_similarity(logits(large), logits(small), 0).item<double>(), 0.99);
   EXPECT_EQ(run_program({"ask", recording_, "--model", out, "--max-tokens", "4"}).code, 0);
-  EXPECT_COMPLAINS(run_program({"convert", model_, model_}), 1, "its own place");
+  EXPECT_COMPLAINS(run_program({"convert", model_, model_}), 1, "is where the model itself lies");
   EXPECT_COMPLAINS(run_program({"convert", model_, folder_ / "x", "--tokenizer", model_}), 1, "belong together");
 }
 
@@ -203,6 +207,20 @@ TEST_F(Commands, ConvertLeavesNothingOfAnotherModel) {
   }
   EXPECT_COMPLAINS(run_program({"convert", model_, out, "--embedding", "f16"}), 1, "f16");
   EXPECT_COMPLAINS(run_program({"convert", model_, out, "--ear", "q8_0"}), 1, "--tokenizer and --whisper");
+}
+
+TEST_F(Commands, AModelIsNeverWrittenOverItself) {
+  const std::string folder = folder_ / "gguf", gguf = folder + "/model.gguf";
+  ASSERT_EQ(run_program({"convert", model_, gguf, "--to", "gguf"}).code, 0);
+  for (const std::string& in : {folder, gguf}) {
+    EXPECT_COMPLAINS(run_program({"convert", in, folder}), 1, "is where the model itself lies");
+    EXPECT_COMPLAINS(run_program({"import", "vocabulary", in, folder}), 1, "is where the model itself lies");
+    EXPECT_COMPLAINS(run_program({"convert", in, gguf, "--to", "gguf"}), 1, "is where the model itself lies");
+  }
+  EXPECT_COMPLAINS(run_program({"convert", model_, model_}), 1, "is where the model itself lies");
+  EXPECT_COMPLAINS(run_program({"convert", model_, ""}), 1, "has no name");
+  EXPECT_COMPLAINS(run_program({"convert", model_, folder_ / "x.gguf"}), 1, "add --to gguf");
+  EXPECT_EQ(std::distance(std::filesystem::directory_iterator(folder), {}), 1);
 }
 
 TEST_F(Commands, InspectSaysWhatAModelHolds) {

@@ -37,6 +37,8 @@ TEST(Program, MisuseIsExitCodeTwo) {
   EXPECT_COMPLAINS(run_program({"bench", "latency", "--repeats", "0"}), 2, "--repeats");
   EXPECT_COMPLAINS(run_program({"evaluate", "questions", "l.tsv", "--with", "luck"}), 2, "--with");
   EXPECT_COMPLAINS(run_program({"convert", "a", "b", "--type", "q9"}), 2, "--type");
+  EXPECT_COMPLAINS(run_program({"synthesize", "r.yaml", "--shards", "2"}), 2, "--shard");
+  EXPECT_COMPLAINS(run_program({"ask", "a.wav", "--seed", "-1"}), 2, "--seed");
 }
 
 TEST(Program, BadRecordingsAreExitCodeOne) {
@@ -59,7 +61,8 @@ TEST(Program, BadRecordingsAreExitCodeOne) {
   write_file(folder / "no_samples.wav", whole.substr(0, 40) + std::string(4, '\0'));
   EXPECT_COMPLAINS(ask("no_samples.wav"), 1, "no_samples.wav");
   EXPECT_COMPLAINS(ask(""), 1, folder.path().string());
-  EXPECT_COMPLAINS(run_program({"transcribe", folder / "absent.wav"}), 1, "absent.wav");
+  EXPECT_COMPLAINS(run_program({"transcribe", folder / "long.wav", folder / "absent.wav"}), 1, "absent.wav");
+  EXPECT_COMPLAINS(ask("two\nlines.wav"), 1, "lines.wav");
   EXPECT_COMPLAINS(run_program({"tokenize", folder / "text.wav"}), 1, "text.wav");
   EXPECT_COMPLAINS(run_program({"bench", "latency", "--input", folder / "absent.wav"}), 1, "absent.wav");
   EXPECT_COMPLAINS(run_program({"bench", "latency", "--seconds", "0"}), 1, "0.1 to 300 s");

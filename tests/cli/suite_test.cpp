@@ -81,24 +81,28 @@ TEST_F(Evaluation, ASuiteGoesOnWhereItStopped) {
   };
   const auto first = run();
   ASSERT_EQ(first.code, 0) << first.err;
-  EXPECT_CONTAINS(first.out, "typed, tiny\nspoken, tiny\n2 of 3 measured");
+  EXPECT_CONTAINS(first.err, "typed, tiny\nspoken, tiny\n");
+  EXPECT_TRUE(first.out.starts_with("2 of 3 measured")) << first.out;
   const std::string report = read_file(folder_ / "out/report.md");
   EXPECT_CONTAINS(report, "| typed | right answers | 0.0 % |");
   EXPECT_CONTAINS(report, "absent.txt");
   const auto again = run();
-  EXPECT_TRUE(again.out.starts_with("2 of 3 measured")) << again.out;
+  EXPECT_EQ(again.out, first.out);
+  EXPECT_EQ(again.err, "");
   EXPECT_EQ(read_file(folder_ / "out/report.md"), report);
 
   // Another list is measured again; one that fails is told.
   write_file(folder_ / "list.tsv", "path\ttext\tanswer\na.wav\t\tx\n");
   const auto changed = run_program({"evaluate", "suite", suite, "--model", "tiny=" + model_, "--output", output});
   EXPECT_EQ(changed.code, 1);
-  EXPECT_CONTAINS(changed.out, "typed, tiny\nspoken, tiny\n0 of 3");
+  EXPECT_CONTAINS(changed.err, "typed, tiny\nspoken, tiny\n");
+  EXPECT_CONTAINS(changed.out, "0 of 3");
   EXPECT_CONTAINS(changed.err, "2 of 3 measurements failed");
   EXPECT_CONTAINS(read_file(folder_ / "out/report.md"), "list.tsv:2: ");
   EXPECT_COMPLAINS(run_program({"evaluate", "suite", suite, "--output", output}), 1, "names no models");
   EXPECT_COMPLAINS(run_program({"evaluate", "suite", suite, "--model", "a/model", "--model", "b/model"}), 1,
                    "two models are named \"model\"");
+  EXPECT_COMPLAINS(run_program({"evaluate", "suite", suite, "--model", "nope"}), 1, "there is no model nope");
 }
 
 }  // namespace

@@ -83,6 +83,8 @@ TEST_F(TalkCommand, ComplainsClearly) {
   EXPECT_COMPLAINS(run_program({"talk", "--input", folder_ / "absent.wav"}), 1, "absent.wav");
   EXPECT_COMPLAINS(run_program({"talk", "--input", questions_, "--voice", "nobody"}), 1, "unknown voice");
   EXPECT_COMPLAINS(run_program({"talk", "--input", questions_, "--model", folder_ / "none"}), 1, "none");
+  EXPECT_COMPLAINS(run_program({"talk", "--input", questions_, "--voice", "espeak:en-us", "--output", questions_}), 1,
+                   "is the recording that is to be heard");
   EXPECT_COMPLAINS(run_program({"talk", "--realtime"}), 2, "--input");
   EXPECT_COMPLAINS(run_program({"talk", "--input", questions_, "--output", "a.wav"}), 2, "--voice");
   EXPECT_COMPLAINS(run_program({"talk", "--end-delay", "0"}), 2, "--end-delay");

@@ -6,6 +6,7 @@
 #include <functional>
 #include <map>
 #include <mutex>
+#include <system_error>
 #include <thread>
 #include <vector>
 
@@ -57,7 +58,11 @@ void parallel_ordered(int64_t begin, int64_t end, int threads, Produce produce, 
     for (auto& worker : workers) worker.join();
   };
   try {
-    for (int worker = 0; worker < threads; ++worker) workers.emplace_back(work, worker);
+    try {
+      for (int worker = 0; worker < threads; ++worker) workers.emplace_back(work, worker);
+    } catch (const std::system_error& failed) {
+      fail("cannot start ", threads, " threads (", failed.what(), "): ask for fewer with --threads");
+    }
     while (consumed < end) {
       std::unique_lock lock(mutex);
       ready.wait(lock, [&] { return stop || results.contains(consumed); });
@@ -71,9 +76,6 @@ void parallel_ordered(int64_t begin, int64_t end, int threads, Produce produce, 
       room.notify_all();
       if (!go_on) break;
     }
-  } catch (const std::system_error& failed) {
-    end_work();
-    fail("cannot start ", threads, " threads (", failed.what(), "): ask for fewer with --threads");
   } catch (...) {
     end_work();
     throw;

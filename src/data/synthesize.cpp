@@ -71,7 +71,7 @@ fs::path list_path(const SynthesisRecipe& recipe) {
                                               : fs::path(recipe.output.string() + ".jsonl");
 }
 
-// Refuses to go on with `rows` that were made by anything else than the same recipe, texts and weights.
+// What rows are made by: recipe, texts and weights. Reads the weights.
 nlohmann::ordered_json fingerprint(const fs::path& recipe_path, const SynthesisRecipe& recipe) {
   nlohmann::ordered_json print;
   print["recipe"] = concat(stable_hash(recipe_text(recipe_path)));
@@ -86,15 +86,15 @@ fs::path fingerprint_path(const SynthesisRecipe& recipe) {
   return list_path(recipe).replace_extension().string() + ".fingerprint.json";
 }
 
-// Before the output is opened, which takes off what does not fit: rows that are there must be this recipe's.
-void check_fingerprint(const fs::path& recipe_path, const SynthesisRecipe& recipe) {
+// Before the output is opened, which takes off what does not fit: rows that are there must be made by the `expected`.
+void check_fingerprint(const fs::path& recipe_path, const SynthesisRecipe& recipe,
+                       const nlohmann::ordered_json& expected) {
   const fs::path list = list_path(recipe), file = fingerprint_path(recipe);
   const int64_t header = recipe.kind == SynthesisKind::kAudio ? 1 : 0;
   if (!fs::exists(list) || std::ranges::count(read_file(list), '\n') <= header) return;
   require(fs::exists(file), list.string(), " has rows, but ", file.string(),
           ", which says what they were made by, is not there: copy it, too, or choose another output");
   const auto found = nlohmann::json::parse(read_file(file), nullptr, /*allow_exceptions=*/false);
-  const auto expected = fingerprint(recipe_path, recipe);
   for (const auto& [key, value] : expected.items()) {
     require(found.is_object() && found.contains(key) && found[key] == value, list.string(),
             " was begun by another run (different ", key, ") than ", recipe_path.string(),
@@ -263,9 +263,10 @@ SynthesizeResult synthesize(const fs::path& recipe_path, const SynthesizeOptions
   const Speaker speaker(recipe);  // first: voices speak in processes split off from this one while it is small
   std::optional<SoundTokenizer> tokenizer;
   if (recipe.hears()) tokenizer.emplace(load_tokenizer(recipe));
-  check_fingerprint(recipe_path, recipe);
+  const auto made_by = fingerprint(recipe_path, recipe);
+  check_fingerprint(recipe_path, recipe, made_by);
   const auto output = open_synthesis_output(recipe, tokenizer ? tokenizer->config().width : kMelBands, first);
-  write_file(fingerprint_path(recipe), fingerprint(recipe_path, recipe).dump(1) + "\n");
+  write_file(fingerprint_path(recipe), made_by.dump(1) + "\n");
 
   SynthesizeResult result{output->rows(), last - first, 0, recipe.output};
   require(result.rows <= result.total, recipe.output.string(), " has more rows than the recipe asks for");
